@@ -123,7 +123,8 @@ that takes {begin:.0f} s longer here than where each begins by itself."""
 
 MORE_WORKERS = """**What that predicts.** {images:,} images by {workers} workers at that pace: {hours:,.1f}
 hours, in {tasks:,.0f} tasks of {task:.0f} s each, of which the process that asks gives out {rate:.1f} a
-second. What would bind first is the disk, where a network has many units."""
+second. With {units:,} units of each of {layers} layers they write {write:.2g} GB a second; a file system
+that takes {given:.0f} would be the limit from {most_by_disk:,.0f} workers on."""
 
 #: The ways of the benchmark of VGG16, in words.
 WORDS = {
@@ -319,6 +320,9 @@ def recording_section(benchmark: Benchmark) -> str:
     told = {**OF_RECORDING, "tasks": OF_RECORDING["images"] / rate / OF_RECORDING["task"]}
     told["hours"] = OF_RECORDING["images"] / rate / OF_RECORDING["workers"] / 3600
     told["rate"] = OF_RECORDING["workers"] / OF_RECORDING["task"]
+    size = 4 * PREDICTED["layers"] * PREDICTED["units"] / 1e9  # GB of an image
+    told |= {"layers": PREDICTED["layers"], "units": PREDICTED["units"], "given": GIVEN_GB_S}
+    told |= {"write": rate * OF_RECORDING["workers"] * size, "most_by_disk": GIVEN_GB_S / (rate * size)}
     lines = ["", "## Recording by the workers of a cluster", ""]
     facts = {**options, "pool": RECORDED["pool"], "begin": max(0.0, next(begin) - next(begin))}
     lines += [*wrapped(RECORDING.format(**facts)), "", *machine_of(benchmark), "", *ways_table(ways), ""]

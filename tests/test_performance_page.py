@@ -126,6 +126,7 @@ def test_recording_by_workers(script: ModuleType) -> None:
     assert "takes 15 s longer here" in section
     hours = 1e6 / (1500 / 32 / 2) / 64 / 3600
     assert f"{hours:.1f} hours" in section
+    assert f"they write {1500 / 32 / 2 * 64 * 21 * 1e4 * 4 / 1e9:.2g} GB a second" in section
 
 
 def test_medians_beside_other_ways(script: ModuleType) -> None:
