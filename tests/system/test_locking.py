@@ -453,6 +453,18 @@ def test_another_machine(tmp_path: Path, age: float, over: bool, monkeypatch: py
             pass
 
 
+def test_what_is_left_of_a_moment(tmp_path: Path) -> None:
+    """Who holds the folder alone removes it, though it hinders nobody but others for a moment."""
+    path = lease(tmp_path, ELSEWHERE, kind="moment", age=STALE + 60)
+    with held(tmp_path, share="part 1 of 2"):
+        assert path.exists()
+    with held(tmp_path):
+        assert not path.exists()
+    lease(tmp_path, ELSEWHERE, kind="moment")
+    with held(tmp_path):
+        assert path.exists(), "it is of somebody who lives"
+
+
 def test_a_server_is_asked_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits for another machine makes one file to know its time, and again when that was renewed."""
     made: list[object] = []

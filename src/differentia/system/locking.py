@@ -356,14 +356,16 @@ def _acquire(folder: Path, path: Path, kind: str, share: str | None, until: floa
 
 
 def _hinders(lease: _Lease, kind: str) -> bool:
-    """Return whether a lease stands in the way of one of a kind; what has ended is removed."""
-    if lease.kind not in _IN_THE_WAY[kind]:
-        return False
-    if ended(lease.token, lease.path):
+    """Return whether a lease stands in the way of one of a kind.
+
+    What has ended is removed: who is to be alone for long removes all of it, others what stands in their way.
+    """
+    hinders = lease.kind in _IN_THE_WAY[kind]
+    if (hinders or kind == "held") and ended(lease.token, lease.path):
         with suppress(OSError):  # another user's stays
             lease.path.unlink()
         return False
-    return True
+    return hinders
 
 
 def _lay(path: Path, share: str | None) -> None:
