@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from differentia.networks.base import Network
+from differentia.networks.load import load_network
 from differentia.networks.origin import Origin
 from differentia.recording import jobs
 from differentia.recording.division import Promised, digest_of
@@ -77,8 +79,12 @@ def test_work_is_told_with_its_images(tmp_path: Path, caplog: pytest.LogCaptureF
 def test_a_network_that_was_loaded_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job that names it takes it, and that once; all others load their own."""
     loaded = list[str]()
-    load = jobs.load_network
-    monkeypatch.setattr(jobs, "load_network", lambda spec: loaded.append(spec) or load(spec))
+
+    def load(spec: str) -> Network:
+        loaded.append(spec)
+        return load_network(spec)
+
+    monkeypatch.setattr(jobs, "load_network", load)
     sets, names = (
         written_sets(SETS, follow_links=False),
         {name: digest_of(of.names) for name, of in SETS.items()},

@@ -79,9 +79,12 @@ def test_what_others_have_just_recorded(monkeypatch: pytest.MonkeyPatch) -> None
     given = stimuli_from(IMAGES)
     hashes, read = [given.content_hash(index, FIT) for index in range(5)], list[int]()
     of_image = type(given).content_hash
-    monkeypatch.setattr(
-        type(given), "content_hash", lambda self, index, fit: read.append(index) or of_image(self, index, fit)
-    )
+
+    def reading(self: Stimuli, index: int, fit: Fit) -> str:
+        read.append(index)
+        return of_image(self, index, fit)
+
+    monkeypatch.setattr(type(given), "content_hash", reading)
     store = MemoryStore(batch_size=2)
     for number, (_, images) in divide({"a": given}, store).items():
         some = images[:1] if number == 1 else images  # of the second, one image could not be read
@@ -89,8 +92,15 @@ def test_what_others_have_just_recorded(monkeypatch: pytest.MonkeyPatch) -> None
 
     def shown(before: set[int] | None) -> list[tuple[list[int], int]]:
         read.clear()
-        asked = {"skip_unreadable": False, "lacks": lambda showing: False, "promise": False}
-        showings, _ = schedule({"a": given}, FIT, store, before=before, **asked)
+        showings, _ = schedule(
+            {"a": given},
+            FIT,
+            store,
+            skip_unreadable=False,
+            lacks=lambda showing: False,
+            promise=False,
+            before=before,
+        )
         return [([image.number for image in one.images], one.place) for one in showings if one.has_place]
 
     expected = [([0, 1], 0), ([2], 1), ([4], 2)]
