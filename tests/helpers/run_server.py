@@ -278,7 +278,7 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
 
 
 def follow_chunks(before: Callable[[], None]) -> None:
-    """Call something before each chunk of responses is written, and keep a list of those that were."""
+    """Call something before each chunk of responses is written, and keep a list of those that were begun."""
     from differentia.recording.store.sharded import Shards
 
     put = Shards.put
@@ -286,9 +286,9 @@ def follow_chunks(before: Callable[[], None]) -> None:
 
     def followed(self: Any, chunk: tuple[int, int], parts: Any) -> None:
         before()
-        put(self, chunk, parts)
         _, _, array = str(self.path).rpartition("responses.zarr/")
         os.write(written, f"{array}/{chunk[0]}.{chunk[1]}\n".encode())
+        put(self, chunk, parts)
 
     owner: Any = Shards
     owner.put = followed

@@ -213,9 +213,10 @@ def _checksum(content: bytes) -> bytes:
 
 def finished_chunks(out: Path) -> Written:
     """Return every chunk of responses that is whole, and how often it was written (`run_server`)."""
-    written = out.parent / "written"
+    chunks, written = list(whole_chunks(out)), out.parent / "written"
+    # Read last: of a chunk that another process writes meanwhile, the line is there before it is whole.
     lines = Counter(written.read_text(encoding="utf-8").splitlines() if written.exists() else [])
-    return {chunk.name: lines[chunk.name] for chunk in whole_chunks(out)}
+    return {chunk.name: lines[chunk.name] for chunk in chunks}
 
 
 def rewritten(before: Written, out: Path) -> list[str]:
