@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 
 
 def load_named_network(
-    network: str, *, quiet: bool = False, beforehand: Cluster | None = None, **options: Any
+    network: str, *, quiet: bool = False, loaded_by: Cluster | None = None, **options: Any
 ) -> Any:
     """Return a network; code that it names may also lie in the working folder, as for ``python -m``.
 
-    What weights were taken is told, unless it is to be quiet. Workers of a cluster load it at the same time.
+    What weights were taken is told, unless it is to be quiet. Workers may load it at the same time.
     """
     from differentia.networks.load import load_network
-    from differentia.recording.jobs import load_beforehand
 
     with _code_found(network), nullcontext() if quiet else told_by_the_library():
-        if beforehand is not None:
-            load_beforehand(beforehand, network, **options)
+        if loaded_by is not None:
+            from differentia.recording.jobs import load_beforehand
+
+            load_beforehand(loaded_by, network, **options)
         return load_network(network, **options)
 
 

@@ -148,7 +148,7 @@ def measure_into(
     network = load_named_network(
         experiment.network.spec,
         quiet=shown.quiet,
-        beforehand=cluster if record and (fresh or not recordings.exists()) else None,
+        loaded_by=cluster if record and (fresh or not recordings.exists()) else None,
         **experiment.network.options(),
     )
     if record or (folder / STORE).exists():  # else there is nothing to be measured, and nothing is written
