@@ -5,23 +5,13 @@ python docs/write_reliability.py
 
 from __future__ import annotations
 
-import importlib
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import textwrap
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).parent
+import tries
+from tries import HERE, Table
+
 PAGE = HERE / "reliability.md"
-TESTS = HERE.parent / "tests"
-MODULE = "test_reliability"
-VARIABLE = "DIFFERENTIA_RELIABILITY"
 
 HEAD = """# What survives a kill, a full disk, a damaged file
 
@@ -86,13 +76,9 @@ DISKS = {
 }
 
 
-def page(faults: Mapping[str, str], counted: Mapping[str, Any]) -> str:
+def page(faults: Table) -> str:
     """Return the page, from how each fault ends and what the tests counted of them."""
-    rows = ["| fault | tries | outcome |", "|---|---:|---|"]
-    for name, outcome in faults.items():
-        if not counted["tries"].get(name):
-            raise SystemExit(f"{name}: was not tried")
-        rows.append(f"| {name} | {counted['tries'][name]} | {outcome} |")
+    counted = faults.more
     where = ", ".join(f"{stage} ({times})" for stage, times in Counter(counted["kills"]).most_common())
     counts = COUNTED.format(
         where=where,
@@ -100,26 +86,13 @@ def page(faults: Mapping[str, str], counted: Mapping[str, Any]) -> str:
         kept=counted["kept"],
         disks=" and ".join(DISKS[kind] for kind in dict.fromkeys(counted["disks"])),
     )
-    return "\n".join([HEAD + "\n".join(rows), "", *textwrap.wrap(counts, 106), FOOT])
+    return "\n".join([HEAD + "\n".join(faults.lines("fault")), "", *textwrap.wrap(counts, 106), FOOT])
 
 
 def main() -> None:
     """Run the tests, and write the page when all of them passed."""
-    with tempfile.TemporaryDirectory() as folder:
-        counts = Path(folder) / "counts.json"
-        tests = [sys.executable, "-m", "pytest", "-m", "soak or not soak", str(TESTS / f"{MODULE}.py")]
-        # The page is what these tests write, so it can't be asked for beforehand.
-        done = subprocess.run(
-            [*tests, "--deselect", f"{TESTS.name}/{MODULE}.py::test_the_page_names_these_faults"],
-            cwd=HERE.parent,
-            env={**os.environ, VARIABLE: str(counts)},
-            check=False,
-        )
-        if done.returncode:
-            raise SystemExit(done.returncode)
-        counted = json.loads(counts.read_text(encoding="utf-8"))
-    sys.path.insert(0, str(TESTS))
-    PAGE.write_text(page(importlib.import_module(MODULE).FAULTS, counted), encoding="utf-8")
+    (faults,) = tries.run(["test_reliability.py"])
+    PAGE.write_text(page(faults), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from helpers import array_checks, run_server, shared
+from helpers import array_checks, run_server, shared, tries
 
 # What is imported stays, and there is much of it: looking through it again and again takes seconds.
 gc.disable()
@@ -54,6 +54,22 @@ def pytest_collection_finish() -> None:
     """From here on unused objects are looked for, but not among what the imports have made."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave what was counted for the page that is written from it."""
+    tries.write_counts(session.items)
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Counts tries of the test's row, once all that was asserted of them held."""
+    (what,) = request.node.get_closest_marker("row").args
+
+    def count(times: int = 1) -> None:
+        request.module.ROWS.tries[what] += times
+
+    return count
 
 
 def find_real_data() -> Path | None:

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ from helpers.runs import (
     rewritten,
     whole_chunks,
 )
+from helpers.tries import Rows, bounded
 from safetensors.torch import save_file
 
 from differentia.recording.store.writers import NOBODY
@@ -46,9 +47,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork and no SIGKILL"),
     pytest.mark.slow,
 ]
-
-#: Where the counts go that the page is written from.
-VARIABLE = "DIFFERENTIA_RELIABILITY"
 
 COMMAND = (
     *("measure", "helpers.networks:factory?weights=w.safetensors", "--preprocess", "unit"),
@@ -65,21 +63,14 @@ PICTURES = RNG.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
 SAME = "The same command continues, and ends with the same bits"
 TOLD = "One line says what to do, exit code"
 
-#: By fault, in the order of the page: how it ends.
-FAULTS: dict[str, str] = {}
-
-
-def fault(name: str, outcome: str) -> pytest.MarkDecorator:
-    """Give a test, which has to call `tried`, its row on the page."""
-    assert FAULTS.setdefault(name, outcome) == outcome, name
-    return pytest.mark.fault(name)
+ROWS = Rows("Faults")
+fault = ROWS.row
 
 
 class Counts:
-    """What is counted while the tests run."""
+    """What is counted while the tests run, beside the tries."""
 
     def __init__(self) -> None:
-        self.tries = dict.fromkeys(FAULTS, 0)
         self.kills: list[str] = []
         self.resumed = 0
         self.kept = 0
@@ -87,23 +78,11 @@ class Counts:
 
 
 @pytest.fixture(scope="session")
-def counts() -> Iterator[Counts]:
-    """The counts, which are written where the page asks for them."""
+def counts() -> Counts:
+    """The counts, which are written with those of the tries."""
     counted = Counts()
-    yield counted
-    if VARIABLE in os.environ:
-        Path(os.environ[VARIABLE]).write_text(json.dumps(vars(counted)), encoding="utf-8")
-
-
-@pytest.fixture
-def tried(request: pytest.FixtureRequest, counts: Counts) -> Callable[[], None]:
-    """Counts a try of the test's fault, when all that was asserted of it held."""
-    (name,) = request.node.get_closest_marker("fault").args
-
-    def count() -> None:
-        counts.tries[name] += 1
-
-    return count
+    ROWS.more = vars(counted)
+    return counted
 
 
 @pytest.fixture(scope="session")
@@ -213,7 +192,7 @@ def done(undisturbed: Case, case: Case) -> Case:
 
 
 #: What a run says before it may fail.
-ON_THE_WAY = ("recorded already", "are shown again")
+ON_THE_WAY = ("recorded already", "are shown again", "waiting for workers")
 
 
 def assert_told(ended: Ended, code: int, *parts: str) -> None:
@@ -237,17 +216,6 @@ MOMENTS = (
     *("drawing", "start", "measuring", "saving"),
 )
 BOUNDED = 4
-
-
-def bounded(tries: Sequence[Any] | int, every_time: int) -> list[Any]:
-    """Return tries of which all but the first are left to ``make soak``."""
-    several = range(tries) if isinstance(tries, int) else tries
-    return [
-        pytest.param(
-            *(one if isinstance(one, tuple) else [one]), marks=[pytest.mark.soak] * (nth >= every_time)
-        )
-        for nth, one in enumerate(several)
-    ]
 
 
 @pytest.mark.parametrize("nth", bounded(len(MOMENTS), BOUNDED))
@@ -783,6 +751,7 @@ class Row(NamedTuple):
     outcome: str
 
 
+@pytest.mark.page
 def test_the_page_names_these_faults() -> None:
     """All of them, as they end, in their order; ``make soak`` writes it anew, with its counts."""
     page = (DOCS / "reliability.md").read_text(encoding="utf-8")
@@ -791,21 +760,23 @@ def test_the_page_names_these_faults() -> None:
         for line in page.splitlines()
         if line.startswith("|")
     ][2:]
-    assert {row.fault: row.outcome for row in rows} == FAULTS
-    assert [row.fault for row in rows] == [*FAULTS]
+    assert {row.fault: row.outcome for row in rows} == ROWS.outcomes
+    assert [row.fault for row in rows] == [*ROWS.outcomes]
     assert all(int(row.tries) >= 1 for row in rows)
     assert int(rows[0].tries) == len(MOMENTS) == 30
 
 
 def test_the_page_is_written_from_the_counts() -> None:
     """Each fault has its row; one that was not tried is an error."""
-    counted = {**vars(Counts()), "tries": dict.fromkeys(FAULTS, 3), "kills": ["pass 1", "pass 1", "saving"]}
-    write_page = script("write_reliability").page
-    page = write_page(FAULTS, counted)
-    assert page.count(" | 3 | ") == len(FAULTS)
+    writes, tries = script("write_reliability"), script("tries")
+    table = tries.Table("", ROWS.outcomes, Counter(dict.fromkeys(ROWS.outcomes, 3)))
+    table.more = {**vars(Counts()), "kills": ["pass 1", "pass 1", "saving"]}
+    page = writes.page(table)
+    assert page.count(" | 3 | ") == len(ROWS.outcomes)
     assert "pass 1 (2)" in page
+    table.tries[next(iter(ROWS.outcomes))] = 0
     with pytest.raises(SystemExit, match="was not tried"):
-        write_page(FAULTS, {**counted, "tries": {**counted["tries"], next(iter(FAULTS)): 0}})
+        writes.page(table)
 
 
 # Parts ----------------------------------------------------------------------------------------------------
