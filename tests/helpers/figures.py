@@ -140,7 +140,8 @@ def require_still(figure: Any) -> None:
     for _ in range(2):
         figure.draw_without_rendering()
         places.append([ax.get_position().bounds for ax in figure.axes])
-    np.testing.assert_allclose(*places, atol=1e-3)
+    before, after = places
+    np.testing.assert_allclose(after, before, atol=1e-3)
 
 
 def legend_entries(of: Axes | Any) -> list[str]:
