@@ -69,7 +69,8 @@ wheel: $(READY)
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py
 	$(BIN)/python docs/write_networks.py
-	OMP_NUM_THREADS=1 $(TESTS) -m soak --ignore tests/test_reliability.py --ignore tests/test_zoo.py
+	OMP_NUM_THREADS=1 $(BIN)/python docs/write_security.py
+	OMP_NUM_THREADS=1 $(TESTS) -m soak --ignore tests/test_reliability.py --ignore tests/test_zoo.py --ignore tests/security
 
 # -n: every reference has to lead somewhere; -W --keep-going: a warning is an error, after all were shown.
 docs: $(READY)
