@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.documents import fenced, script
-from helpers.figures import require_readable
+from helpers.figures import require_readable, require_still
 from PIL import Image
 
 gallery = script("write_gallery")
@@ -67,6 +67,7 @@ def test_code_draws_its_figure(
     monkeypatch.chdir(tmp_path)  # for what the code saves
     figure = gallery.draw(ENTRIES[name], names)
     require_readable(figure)
+    require_still(figure)
     figure.savefig("drawn.png", dpi=gallery.DPI)
     drawn = Image.open("drawn.png").convert("L")
     assert drawn.size == pytest.approx(committed(name).size, abs=3)

@@ -192,7 +192,7 @@ def done(undisturbed: Case, case: Case) -> Case:
 
 
 #: What a run says before it may fail.
-ON_THE_WAY = ("recorded already", "are shown again", "waiting for workers")
+ON_THE_WAY = ("recorded already", "are shown again", "waiting for workers", "recording 70 images with")
 
 
 def assert_told(ended: Ended, code: int, *parts: str) -> None:

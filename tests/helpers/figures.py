@@ -134,6 +134,16 @@ def require_readable(figure: Any) -> None:
             assert not overlap(one, other, allowed), (label, its)
 
 
+def require_still(figure: Any) -> None:
+    """Fail where axes move when a figure is drawn again, as a notebook does, or one that saves it twice."""
+    places = []
+    for _ in range(2):
+        figure.draw_without_rendering()
+        places.append([ax.get_position().bounds for ax in figure.axes])
+    before, after = places
+    np.testing.assert_allclose(after, before, atol=1e-3)
+
+
 def legend_entries(of: Axes | Any) -> list[str]:
     """Return what the legend of a panel, or of a figure with several, says."""
     (legend,) = [of.get_legend()] if isinstance(of, Axes) else of.legends

@@ -277,18 +277,30 @@ def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
     script()
 
 
+#: How the line of a chunk begins that could not be written.
+FAILED = "-"
+
+
 def follow_chunks(before: Callable[[], None]) -> None:
-    """Call something before each chunk of responses is written, and keep a list of those that were begun."""
+    """Call something before each chunk of responses is written, and list those begun, and those that failed.
+
+    Each process has its list, so short that it can be written where the size of files is limited.
+    """
     from differentia.recording.store.sharded import Shards
 
     put = Shards.put
-    written = os.open("written", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    written = os.open(f"written.{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def followed(self: Any, chunk: tuple[int, int], parts: Any) -> None:
         before()
         _, _, array = str(self.path).rpartition("responses.zarr/")
-        os.write(written, f"{array}/{chunk[0]}.{chunk[1]}\n".encode())
-        put(self, chunk, parts)
+        name = f"{array}/{chunk[0]}.{chunk[1]}\n".encode()
+        os.write(written, name)
+        try:
+            put(self, chunk, parts)
+        except BaseException:
+            os.write(written, FAILED.encode() + name)
+            raise
 
     owner: Any = Shards
     owner.put = followed

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import google_crc32c
 import numpy as np
 import xarray as xr
-from helpers.run_server import Request, Step
+from helpers.run_server import FAILED, Request, Step
 
 from differentia.output.unchanged import RECORD
 
@@ -213,10 +213,12 @@ def _checksum(content: bytes) -> bytes:
 
 def finished_chunks(out: Path) -> Written:
     """Return every chunk of responses that is whole, and how often it was written (`run_server`)."""
-    chunks, written = list(whole_chunks(out)), out.parent / "written"
+    chunks = list(whole_chunks(out))
     # Read last: of a chunk that another process writes meanwhile, the line is there before it is whole.
-    lines = Counter(written.read_text(encoding="utf-8").splitlines() if written.exists() else [])
-    return {chunk.name: lines[chunk.name] for chunk in chunks}
+    lines = Counter(
+        line for file in out.parent.glob("written.*") for line in file.read_text(encoding="utf-8").split()
+    )
+    return {chunk.name: lines[chunk.name] - lines[FAILED + chunk.name] for chunk in chunks}
 
 
 def rewritten(before: Written, out: Path) -> list[str]:

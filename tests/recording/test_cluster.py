@@ -168,6 +168,15 @@ def test_what_kills_workers(cluster: Cluster, tmp_path: Path, caplog: pytest.Log
     assert "try_fail_at_first-1 is done again alone, when all others are done" in caplog.text
 
 
+def test_dask_is_silent_when_its_cluster_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connections end later than its own silence does, and log that they are closed."""
+    handler = logging.StreamHandler()
+    monkeypatch.setattr(logging.getLogger("distributed"), "handlers", [handler])
+    with forked_workers(1):
+        pass
+    assert handler.level == logging.CRITICAL
+
+
 def test_what_is_no_client() -> None:
     with pytest.raises(dif.InputError, match=r"^client is of type str; expected a dask.distributed.Client"):
         cluster_of("tcp://host:8786")

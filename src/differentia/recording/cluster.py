@@ -369,11 +369,14 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ImportError:
         raise InputError(f"--workers {_MISSING}") from None
+    if not debug:
+        _silence_dask()  # for good: the cluster's own silence ends before its connections do
     # A task that has killed three is not tried again. What is kept in memory is never put on the disk.
     settings = {
         "distributed.scheduler.allowed-failures": MOST_TRIES - 1,
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
+        "distributed.worker.profile.enabled": False,
         **{f"distributed.nanny.pre-spawn-environ.{name}": size for name, size in ALLOCATOR.items()},
     }
     with (
@@ -400,6 +403,11 @@ def local_workers(count: int, *, debug: bool = False) -> Iterator[Client]:
             raise
 
 
+def _silence_dask() -> None:
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.CRITICAL)
+
+
 def dask_setup(worker: object) -> None:
     """Leave Ctrl-C, which a terminal sends to all, to the process that workers of this machine end with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -416,8 +424,7 @@ def scheduler_at(address: str, *, debug: bool = False) -> Iterator[Client]:
     if address.endswith(".json"):
         address = _address_in(address)
     if not debug:
-        for handler in logging.getLogger("distributed").handlers:
-            handler.setLevel(logging.CRITICAL)
+        _silence_dask()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is looked at by workers

@@ -9,7 +9,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.figures import bands_of, bars_of, legend_entries, of_network, require_readable, texts
+from helpers.figures import (
+    bands_of,
+    bars_of,
+    legend_entries,
+    of_network,
+    require_readable,
+    require_still,
+    texts,
+)
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -119,6 +127,7 @@ def test_no_contrast_no_mark() -> None:
     assert DIFFERENT not in legend_entries(ax)
     none_differ = dif.plot(neurons(), contrasts=[contrast((0.5, 0.5, 0.5, 1.0))])
     assert rows_of(none_differ) == {"cats vs dogs": ([0, 1, 2, 3], [])}
+    require_still(none_differ.figure)
 
 
 def test_layers_are_matched_by_name() -> None:

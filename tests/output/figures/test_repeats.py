@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.figures import legend_entries, require_readable
+from helpers.figures import legend_entries, require_readable, require_still
 
 import differentia as dif
 
@@ -64,7 +64,9 @@ def test_all_values_are_drawn(found: xr.Dataset) -> None:
 
 def test_what_is_not_there_is_not_explained(found: xr.Dataset) -> None:
     """Of a selection without doubts and without what noise hides; other data are refused."""
-    entries = set(legend_entries(dif.plot_repeats(found.sel(set=["films"]))))
+    ax = dif.plot_repeats(found.sel(set=["films"]))
+    require_still(ax.figure)
+    entries = set(legend_entries(ax))
     assert not entries & {"not to be trusted", "hidden by noise", "gratings"}
     with pytest.raises(dif.InputError, match=r"not what measure_repeats\(repeats\) returned"):
         dif.plot_repeats(found.assign_attrs(differentia="depth"))

@@ -227,7 +227,9 @@ def mark_contrasts(
         tested, different = np.flatnonzero(np.isfinite(corrected)), np.flatnonzero(corrected < SIGNIFICANT)
         stretches = [edge for place in tested for edge in (place - 0.5, place + 0.5, np.nan)]
         for x, style in ((stretches, {"color": "#D0D0D0", "linewidth": 0.8}), (different, diamond(*pair))):
-            ax.add_artist(Line2D(x, np.ones(len(x)), transform=above, clip_on=False, **style))
+            line = Line2D(x, np.ones(len(x)), transform=above, clip_on=False, **style)
+            line.set_in_layout(len(x) > 0)  # an empty one lies at the figure's corner: axes would shrink
+            ax.add_artist(line)
         beside: tuple[Any, ...] = ((1, 1), (BEFORE_ROW_LABEL, 72 * height), "center")
         over: tuple[Any, ...] = ((0, 1), (0.0, 72 * height + DIAMOND_SIZE / 2 + 1), "bottom")
         at, offset, side = over if stacked else beside

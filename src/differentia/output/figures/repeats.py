@@ -95,7 +95,8 @@ def plot_repeats(found: xr.Dataset, ax: Axes | Figure | None = None) -> Axes:
         if value == "noise_free":
             at, gone = (of.sel(set=name).values for of in (doubted, unknown))
             draw_doubts(ax, x[at], values[at], colour, scale=scale)
-            ax.plot(x[gone], np.zeros(gone.sum()), color=colour, clip_on=False, **_UNKNOWN)
+            if gone.any():  # an empty line that is not clipped lies at the figure's corner: axes would shrink
+                ax.plot(x[gone], np.zeros(gone.sum()), color=colour, clip_on=False, **_UNKNOWN)
     rule(ax)
     highest = max(float(found[value].max().fillna(0.0)) for value in VALUES)
     ax.set_ylim(0, min(ax.get_ylim()[1], MOST_ABOVE * highest or np.inf))
