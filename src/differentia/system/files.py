@@ -34,7 +34,7 @@ ABANDONED = 7 * 24 * 3600
 AGAIN = "run the same command again; what was recorded is kept"
 
 #: A pipe is opened without waiting for its other end; Windows has none.
-_AT_ONCE = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 #: Tells apart what one process writes at the same time.
 _SERIAL = itertools.count()
@@ -74,7 +74,7 @@ def read_text(path: Path) -> str:
 
     All else is a `ValueError`, since a device has no end, and a pipe perhaps nobody at its other one.
     """
-    with open(os.open(path, _AT_ONCE), "rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is no regular file")
         content = file.read(MOST_TEXT + 1)
