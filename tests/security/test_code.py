@@ -71,7 +71,7 @@ SPECS = (
 )
 
 #: How it is asked for.
-WAYS = (
+WAYS: tuple[list[str], ...] = (
     *([], ["--part", "1/2"], ["--no-record"], ["--no-store"], ["--fresh"], ["--quiet", "--json"]),
     *(["--workers", "1"], ["--scheduler", "tcp://127.0.0.1:9"], ["--debug"]),
 )
@@ -366,8 +366,8 @@ def test_the_working_folder_is_not_looked_into(
     workers: list[str], tmp_path: Path, tried: Callable[..., None]
 ) -> None:
     """Nor by the processes that are begun."""
-    names = ("h5py", "numpy", "torch", "typing", "typer", "lazy_loader", "pydantic", "json", "psutil")
-    names += ("multiprocessing", "pickle", "socket") if workers else ()
+    names = ["h5py", "numpy", "torch", "typing", "typer", "lazy_loader", "pydantic", "json", "psutil"]
+    names += ["multiprocessing", "pickle", "socket"] if workers else []
     for name in names:
         (tmp_path / f"{name}.py").write_text(f"open('ran_{name}', 'w')")
     own = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT / "src")}

@@ -351,11 +351,11 @@ def run(
     folder = out or read.out
     if not folder:
         raise InputError(f"{experiment}: names no folder to write to; give --out DIR, or out = in the file")
-    if not out:
-        _require_beside(experiment, folder)
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     where = measuring.Where(workers, scheduler)
     try:
+        if not out:
+            _require_beside(user_path(experiment), folder)
         if isinstance(read, Experiment):
             require_trusted(read.network.spec, trusted=trust_code)
             measuring.measure_into(
@@ -383,14 +383,12 @@ def run(
         raise InputError(f"{experiment}: {error}") from error
 
 
-def _require_beside(experiment: str, folder: str) -> None:
+def _require_beside(file: Path, folder: str) -> None:
     """Raise an error where an experiment file would write elsewhere than into its own folder."""
-    file = user_path(experiment)
     own = file if file.is_dir() else file.parent
     if not user_path(folder).resolve().is_relative_to(own.resolve()):
         raise InputError(
-            f"{experiment}: out is {folder}, which is not in the file's own folder; give --out DIR to write "
-            "there"
+            f"out is {folder}, which is not in the file's own folder; give --out DIR to write there"
         )
 
 
