@@ -5,6 +5,7 @@ Nothing heavy is imported before it is needed, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script() -> NoReturn:
     """Run the command line as this process's own purpose: what Ctrl-C stops ends within two seconds."""
+    # Processes that it starts would look for modules in the working folder first.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     try:
         stopping.stop_on_signals()
         status = main()

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,9 @@ ABANDONED = 7 * 24 * 3600
 
 #: Where something fails late.
 AGAIN = "run the same command again; what was recorded is kept"
+
+#: A pipe is opened without waiting for its other end; Windows has none.
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 #: Tells apart what one process writes at the same time.
 _SERIAL = itertools.count()
@@ -68,9 +72,11 @@ def require_utf8(path: str | os.PathLike[str]) -> None:
 def read_text(path: Path) -> str:
     """Return the text of a small file in UTF-8, without the mark that Windows puts first.
 
-    All else is a `ValueError`, since a device has no end.
+    All else is a `ValueError`, since a device has no end, and a pipe perhaps nobody at its other one.
     """
-    with path.open("rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
         content = file.read(MOST_TEXT + 1)
     if len(content) > MOST_TEXT:
         raise ValueError(f"more than {MOST_TEXT:,} bytes")
@@ -104,14 +110,31 @@ def _unwritten(
 
 
 def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iterable[str] = ()) -> None:
-    """Raise an error where a folder is in the place of a file that will be written, or the reverse."""
+    """Raise an error where a folder is in the place of a file that will be written, or the reverse.
+
+    In the place of a folder there may be no link either.
+    """
     for place in (folder, *folder.parents):
         if place.is_file():
             raise InputError(f"{what}: {place} is a file; name a folder, a new one or one of an earlier run")
     in_the_way = {name: "folder" for name in files if (folder / name).is_dir()}
-    in_the_way |= {name: "file" for name in folders if (folder / name).is_file()}
+    in_the_way |= {name: "file" for name in folders if folder_within(folder, name).is_file()}
     for name, kind in in_the_way.items():
         raise InputError(f"{what}: the {kind} {name} in it is in the way; move it away, or choose another")
+
+
+def folder_within(folder: Path, name: str) -> Path:
+    """Return the path of a folder of ours in one that a user named, or raise an error where it is a link.
+
+    The user's own may be a link, and lie below others. One in it may be a stranger's, who sent the folder.
+    """
+    place = folder / name
+    if place.is_symlink():
+        raise InputError(
+            f"{place}: is a link, and nothing is written through one that lies in a folder; remove it, or "
+            "choose another folder"
+        )
+    return place
 
 
 def require_new(path: str | os.PathLike[str]) -> Path:
@@ -154,10 +177,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     elsewhere = "give the path of a file in a folder that can"
     if target.is_dir():
         raise InputError(f"{target}: can't be written (it is a folder); {elsewhere}")
-    beside = _beside(target)
     _remove_abandoned(target)
     try:
-        beside.touch()
+        beside = _file_beside(target)
     except OSError as error:
         raise _unwritten(target, error, elsewhere) from error
     try:
@@ -187,6 +209,15 @@ def _keep_name(folder: Path) -> None:
 def _beside(target: Path) -> Path:
     """Return a hidden name for what is yet to be whole: it names the machine and the process."""
     return target.with_name(f"{_stem(target)}{_machine()}.{os.getpid()}.{next(_SERIAL)}")
+
+
+def _file_beside(target: Path) -> Path:
+    """Make an empty file under such a name: a new one, since a link could have been laid there."""
+    while True:
+        beside = _beside(target)
+        with contextlib.suppress(FileExistsError):
+            beside.touch(exist_ok=False)
+            return beside
 
 
 def _stem(target: Path) -> str:
