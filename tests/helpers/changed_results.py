@@ -300,7 +300,7 @@ def write_changed(path: Path, nth: int) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result.to_netcdf(path, engine="h5netcdf")
-    except Exception:  # noqa: BLE001 - which can't be written
+    except Exception:  # which can't be written
         told.append("not written")
         path.unlink(missing_ok=True)
         dif.save(originals()[base], path)

@@ -90,7 +90,12 @@ def other_place(store: Path, random: np.random.Generator) -> str:
             ESCAPE,
             "\u0663.json",
         ]
-        names += ["c.0.0.vm_0123456789ab_7_456.01234567.partial", "zarr.json.partial", ".in-use"]
+        names += [
+            "\u0663.json",
+            "c.0.0.vm_0123456789ab_7_456.01234567.partial",
+            "zarr.json.partial",
+            ".in-use",
+        ]
         shutil.copy(one, one.with_name(names[random.integers(len(names))]))
     elif how == 4:
         folder = _folder(store, random)
@@ -104,7 +109,7 @@ def other_place(store: Path, random: np.random.Generator) -> str:
 
 
 def no_file(store: Path, random: np.random.Generator) -> str:
-    """A link, a pipe, a folder or a file of terabytes where a file or folder was; or folders in one another."""
+    """A link, a pipe, a folder or a huge file where a file or folder was; or folders in one another."""
     folder = random.random() < 0.3
     path = (_folder if folder else _file)(store, random)
     outside = store.parent / "outside"
