@@ -648,12 +648,13 @@ def test_a_zeroed_file(name: str, done: Case, tried: Any) -> None:
     content = path.read_bytes()
     path.write_bytes(bytes(len(content)))
     if command := {"result.nc": "report", "experiment.toml": "run"}.get(name):
-        assert_told(done.runner.run(done.folder, [command, str(path if command == "run" else done.out)]), 2, name)
+        assert_told(
+            done.runner.run(done.folder, [command, str(path if command == "run" else done.out)]), 2, name
+        )
     done.finish(views=True)
     assert path.read_bytes().strip(b"\0")
     assert rewritten(before, done.out) == []
     tried()
-
 
 
 @fault("A byte of `result.nc` has changed", f"`report`: {TOLD.lower()} 2; `measure` writes it anew")

@@ -210,7 +210,7 @@ def test_labels_stand_once() -> None:
     for dimension in ("rank", "score"):
         with pytest.raises(dif.InputError, match=f"{NOT_ONE}{dimension} holds .* twice; expected each label"):
             validate_result(whole().isel({dimension: [0, 0, 1]}))
-    with pytest.raises(dif.InputError, match=NOT_ONE + "score is .*; expected numbers in ascending order"):
+    with pytest.raises(dif.InputError, match=NOT_ONE + r"score is .*; expected the \d+ from -"):
         validate_result(whole().isel(score=[1, 0]))
     with pytest.raises(dif.InputError, match=r"there is 'image_\\x1b'; expected names without control"):
         validate_result(whole().assign_coords({"image_\x1b": whole()["image_note"]}))

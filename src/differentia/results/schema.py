@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.errors import InputError, WarningKind, has_control_characters, short_tracebacks, unknown_name
 from differentia.recording.units import UNIT_KINDS
+from differentia.results.confidence import SCORES
 from differentia.results.references import SET_REFERENCE
 from differentia.system.choices import SCALE
 from differentia.system.terminal import printable
@@ -526,8 +527,10 @@ def _labels(result: xr.Dataset) -> _Wrong:
     for name in attribute_names(result):
         if has_control_characters(name):
             yield f"there is {_as_shown(name)}", "names without control characters"
-    if "score" in result.coords and not (np.diff(result["score"].values) > 0).all():
-        yield f"score is {_as_shown(result['score'].values.tolist())}", "numbers in ascending order"
+    scores = result["score"].values if "score" in result.coords else SCORES
+    if scores.shape != SCORES.shape or not np.allclose(scores, SCORES):
+        expected = f"the {len(SCORES)} from {SCORES[0]:g} to {SCORES[-1]:g}"
+        yield f"score is {_as_shown(scores.tolist())}", expected
 
 
 def _pictures(result: xr.Dataset) -> _Wrong:

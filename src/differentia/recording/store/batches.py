@@ -50,7 +50,8 @@ def batch_of(number: int, facts: dict[str, Any], most: int, place: str = "") -> 
     except (TypeError, KeyError):
         return None
     hashes = [*batch.images, *batch.skipped]
-    return batch if whole and len(hashes) <= most and all(isinstance(name, str) for name in hashes) else None
+    texts = all(isinstance(name, str) for name in (batch.set, *hashes))
+    return batch if whole and texts and len(hashes) <= most else None
 
 
 def batches_in(folder: Path, most: int, task_batches: int | None) -> BatchLines | BatchFolders:
