@@ -119,7 +119,7 @@ def _of_another_shape(result: xr.Dataset, random: np.random.Generator) -> xr.Dat
 def _in_another_order(result: xr.Dataset, random: np.random.Generator) -> xr.Dataset:
     name = _name(result, random)
     variable = result.variables[name]
-    dims = list(random.permutation(variable.dims))
+    dims = list(random.permutation(list(map(str, variable.dims))))
     return _with(result, name, dims, variable.transpose(*dims).values)
 
 
@@ -137,7 +137,17 @@ def _without(result: xr.Dataset, random: np.random.Generator) -> xr.Dataset:
 
 def _with_more(result: xr.Dataset, random: np.random.Generator) -> xr.Dataset:
     """A further variable or label, of a name that may mean something."""
-    names = ("map_0", "map_1", "map_2", "image_x", "image_other", "filter_mean", "distance", "unit", "rank")
+    names: tuple[str, ...] = (
+        "map_0",
+        "map_1",
+        "map_2",
+        "image_x",
+        "image_other",
+        "filter_mean",
+        "distance",
+        "unit",
+        "rank",
+    )
     names += ("prediction", "class_name", "thumbnail", "doubt", "influence", "freedom", "log_limit", "source")
     names += (
         "layer_mean",
@@ -149,7 +159,7 @@ def _with_more(result: xr.Dataset, random: np.random.Generator) -> xr.Dataset:
     )
     names += ("image_" + ESCAPE.replace("/", ""), "x" * 200, "differentiation_low", "set_size")
     name = str(random.choice(names))
-    dims = [str(dim) for dim in random.permutation(list(result.sizes))[: random.integers(4)]]
+    dims = [str(dim) for dim in random.permutation(list(map(str, result.sizes)))[: random.integers(4)]]
     shape = [result.sizes[dim] for dim in dims]
     if np.prod(shape, dtype=float) > 1e6:
         return result
@@ -172,7 +182,23 @@ def _other_facts(result: xr.Dataset, random: np.random.Generator) -> xr.Dataset:
     import json
 
     facts = json.loads(result.attrs["provenance"])
-    values = [None, 0, -1, 1.5, 1e308, 10**30, "", ESCAPE, "x" * 70_000, [], {}, [[]], {"a": 1}, True, ["a"]]
+    values: list[Any] = [
+        None,
+        0,
+        -1,
+        1.5,
+        1e308,
+        10**30,
+        "",
+        ESCAPE,
+        "x" * 70_000,
+        [],
+        {},
+        [[]],
+        {"a": 1},
+        True,
+        ["a"],
+    ]
     places: list[tuple[Any, Any]] = []
 
     def walk(at: Any) -> None:

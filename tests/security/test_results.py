@@ -101,8 +101,8 @@ def try_all(path: Path, *, pictures: bool) -> bool:
         told(lambda: dif.write_report(result, path.with_name("report.html")))
     if not isinstance(told(lambda: dif.save(result, path.with_name("again.nc"))), str):
         again = dif.load_result(path.with_name("again.nc"))
-        for name in again.variables:
-            np.testing.assert_array_equal(again[name].values, result[name].values, err_msg=str(name))
+        for variable in again.variables:
+            np.testing.assert_array_equal(again[variable].values, result[variable].values)
     return True
 
 
