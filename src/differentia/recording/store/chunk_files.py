@@ -56,7 +56,7 @@ class ChunkFiles(StoredArray):
 
     def put(self, chunk: Chunk, parts: Sequence[Any]) -> None:
         beside = writers.beside(self._file(chunk))
-        with beside.open("wb") as file:  # which writes on where the disk takes a part only
+        with beside.open("xb") as file:  # which writes on where the disk takes a part only
             file.writelines(parts)
         beside.replace(self._file(chunk))
         self._finished.add(chunk)
