@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+import PIL.Image
 from PIL.ImageFile import ImageFile
 
 from differentia.errors import UnreadableImageError, in_one_line
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
 from differentia.stimuli.colour import Conversion
 from differentia.stimuli.decoding import decoded, read_header, usable_conversion
+from differentia.system.machine import written_size
+
+#: A file of an image takes at most so many bytes for each pixel: RGB and transparency of 16 bits.
+BYTES_PER_PIXEL = 8
+
+
+def require_small(size: int, where: str) -> None:
+    """Raise an error for a file that is larger than any image, before it is read."""
+    limit = PIL.Image.MAX_IMAGE_PIXELS
+    if limit is not None and size > limit * BYTES_PER_PIXEL:
+        raise UnreadableImageError(
+            f"{where}: holds {written_size(size)}, more than an image of {limit:,} pixels takes "
+            "(PIL.Image.MAX_IMAGE_PIXELS, which guards against decompression bombs): shrink it, or raise "
+            "that limit if you trust it"
+        )
 
 
 class EncodedStimuli(Stimuli):

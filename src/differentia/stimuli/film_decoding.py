@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64, UInt8
 
 from differentia.errors import InputError, in_one_line
 from differentia.system.file_kinds import head_of, kind_of
+from differentia.system.regular import open_regular
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -194,7 +195,7 @@ def size_declared(path: Path) -> Iterator[int]:
     WebM (EBML, RFC 8794).
     """
     end, size = 0, os.path.getsize(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while end < size:
             file.seek(end)
             head = file.read(16)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from differentia.errors import DifferentiaError, InputError, StorageError
+from differentia.system.regular import open_regular
 
 #: The disk has no room: to name another place is one way out, to make room is another.
 NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
@@ -68,9 +69,9 @@ def require_utf8(path: str | os.PathLike[str]) -> None:
 def read_text(path: Path) -> str:
     """Return the text of a small file in UTF-8, without the mark that Windows puts first.
 
-    All else is a `ValueError`, since a device has no end.
+    All else is a `ValueError`, or an `OSError` of what is no regular file.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(MOST_TEXT + 1)
     if len(content) > MOST_TEXT:
         raise ValueError(f"more than {MOST_TEXT:,} bytes")

@@ -46,10 +46,10 @@ from differentia.recording.store.divisions import DivisionFiles
 from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
 from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
-from differentia.recording.store.regular import names_in
 from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
+from differentia.system.regular import names_in
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
 #: the library's version.

@@ -1,0 +1,231 @@
+"""Images, arrays of images and films of strangers: read or refused, soon and in little memory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import PIL.Image
+import pytest
+from helpers.film_files import film
+from helpers.limits import memory_left, said, within
+from helpers.tries import Rows
+
+import differentia as dif
+from differentia.stimuli.base import Fit
+
+ROWS = Rows("Images")
+
+FIT = Fit((16, 16, 3))
+PIXELS = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+
+Tried = Callable[..., None]
+
+
+def write(path: Path) -> Path:
+    """Write images in the format that a name says."""
+    match path.suffix:
+        case ".npy":
+            np.save(path, PIXELS)
+        case ".npz":
+            np.savez(path, PIXELS)
+        case ".h5":
+            with h5py.File(path, "w") as file:
+                file["images"] = PIXELS
+        case ".zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.write(write(path.with_name("inside.png")), "inside.png")
+        case ".tar" | ".tgz":
+            with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as tar:
+                tar.add(write(path.with_name("inside.png")), "inside.png")
+        case ".mp4":
+            film(path, "mp4", 6)
+        case _:
+            PIL.Image.fromarray(PIXELS[0]).save(path)
+    return path
+
+
+def a_device(path: Path) -> None:
+    """Have a device, which has no end, at a path: a link to it."""
+    path.symlink_to("/dev/zero")
+
+
+def a_socket(path: Path) -> None:
+    """Have a socket at a path; its own name may be short only."""
+    here = os.getcwd()
+    os.chdir(path.parent)
+    try:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(path.name)
+    finally:
+        os.chdir(here)
+
+
+PLACES: dict[str, Callable[[Path], object]] = {
+    "a pipe": os.mkfifo,
+    "a socket": a_socket,
+    "a device": a_device,
+}
+ENDINGS = (".png", ".npy", ".npz", ".h5", ".zip", ".tar", ".tgz", ".mp4", ".csv", ".parquet", "")
+
+
+@pytest.mark.parametrize("what", PLACES)
+@ROWS.row(
+    "A pipe, a socket or a device that is called as an image, an array, an archive, a film or a table is",
+    "Refused at once, by its name",
+)
+def test_what_is_no_file(tmp_path: Path, what: str, tried: Tried) -> None:
+    """By its own name, in a list, in a folder, by a glob, in a table; opened, a pipe would be waited for."""
+    tries = 0
+    for ending in ENDINGS:
+        folder = tmp_path / f"folder{ending}"
+        folder.mkdir()
+        path = folder / f"a{ending}"
+        PLACES[what](path)
+        (tmp_path / "table.csv").write_text(f"path,set\n{path},a\n{path},a\n")
+        sources: list[tuple[Callable[[object], object], object]] = [
+            *((dif.images, source) for source in (path, [path], f"{folder}/a*")),
+            *((dif.sets_from, source) for source in (path, tmp_path / "table.csv")),
+        ]
+        sources += [(dif.images, folder)] if ending == ".png" else []
+        for take, source in sources:
+            with within(5), pytest.raises(dif.InputError) as caught:
+                take(source)
+            assert any(told in said(caught.value) for told in (what, "is no image file", "leads out of"))
+            assert path.name in said(caught.value)
+            tries += 1
+    if what == "a pipe":
+        with pytest.raises(TimeoutError), within(0.2):
+            path.read_bytes()
+    tried(tries)
+
+
+@pytest.mark.parametrize("ending", [".png", ".npy", ".h5", ".tar", ".mp4"])
+@ROWS.row("A file that becomes a pipe after it was listed", "Refused at once; the message names it")
+def test_what_becomes_a_pipe(tmp_path: Path, ending: str, tried: Tried) -> None:
+    """It is looked at anew each time it is opened."""
+    path = write(tmp_path / f"a{ending}")
+    stimuli = dif.images(path)
+    whole = stimuli.load(0, FIT)
+    again = dif.images(path)
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    with within(5), pytest.raises(dif.InputError, match=rf"a{ending}: .*a pipe, not a file") as caught:
+        again.load(0, FIT)
+    assert said(caught.value)
+    path.unlink()
+    path.write_bytes(content)
+    assert again.load(0, FIT).hash == whole.hash
+    tried()
+
+
+def header(shape: str, kind: str = "|u1", length: int | None = None) -> bytes:
+    """Return how a .npy file begins."""
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x02\x00" + struct.pack("<I", len(text) if length is None else length) + text
+
+
+def sparse(path: Path, beginning: bytes, size: int) -> Path:
+    """Write a file of any size that takes no room on the disk."""
+    with path.open("wb") as file:
+        file.write(beginning)
+        file.truncate(size)
+    return path
+
+
+@ROWS.row(
+    "Arrays and image files with holes, of up to 8 TB, that take no room on the disk",
+    "Refused before they are read; the message says how large they are",
+)
+def test_sparse_files(tmp_path: Path, tried: Tried) -> None:
+    """Two images of 90 gigapixels, a header of 4 GB, numbers to look through, a PNG of 1 TB."""
+    side = 300_000
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (2, side, side), np.uint8, chunks=(1, 1000, 1000))
+        file.create_dataset("y", (30_000_000,), np.uint8, data=None)
+    cases = {
+        sparse(
+            tmp_path / "a.npy", header(f"(2, {side}, {side})"), 2 * side**2 + 200
+        ): "300000 x 300000 pixels",
+        sparse(tmp_path / "b.npy", header("(2, 4, 4)", length=2**32 - 1), 2**33): "a header of 4,294,967,295",
+        sparse(tmp_path / "c.npy", header("(1000000, 1000, 1000)", "<f8"), 2**43): "the images are float64",
+        sparse(tmp_path / "d.png", b"\x89PNG\r\n\x1a\n", 2**40): "holds 1.1 TB|holds 1,100 GB",
+        tmp_path / "a.h5": "declares 180,000,000,000 bytes of data",
+    }
+    for path, told in cases.items():
+        with memory_left(2**30), within(10), pytest.raises(dif.InputError, match=told) as caught:
+            dif.images(path).load(0, FIT)
+        assert path.name in said(caught.value)
+        tried()
+    with memory_left(2**30), pytest.raises(MemoryError):
+        (tmp_path / "d.png").read_bytes()
+
+
+#: Reads an image of an array that was cut off since it was opened.
+CUT_OFF = """
+import sys, numpy as np, os
+import differentia as dif
+from differentia.stimuli.base import Fit
+path, how = sys.argv[1:]
+array = np.load(path, mmap_mode="r") if how == "mapped" else dif.images(path)
+os.truncate(path, 1000)
+if how == "mapped":
+    print(array[-1].sum())
+try:
+    array.load(len(array) - 1, Fit((64, 64, 3)))
+except dif.InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@ROWS.row("A .npy file that is cut off while it is read", "An error that names the file and the image")
+def test_arrays_that_are_cut_off(tmp_path: Path, order: str, tried: Tried) -> None:
+    """A map into memory, the control, ends the process."""
+    path = tmp_path / "a.npy"
+    for how in ("mapped", "read"):
+        np.save(path, np.ones((9, 64, 64, 3), np.uint8, order="F" if order == "F" else "C"))
+        done = subprocess.run([sys.executable, "-c", CUT_OFF, path, how], capture_output=True, text=True)
+        if how == "mapped":
+            assert done.returncode < 0  # SIGBUS
+        else:
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.startswith(f"{path}: ends before image 8, and did not when it was opened")
+    tried()
+
+
+@pytest.mark.parametrize("ending", [".npy", ".h5"])
+@ROWS.row(
+    "30 million images of two pixels in an array",
+    "Listed in less than 20 MB; each is read when it is shown",
+)
+def test_many_tiny_images(tmp_path: Path, ending: str, tried: Tried) -> None:
+    """Their names, which would take 2 GB, are made when they are asked for."""
+    count = 30_000_000
+    path = tmp_path / f"a{ending}"
+    if ending == ".npy":
+        np.save(path, np.zeros((count, 1, 2), np.uint8))
+    else:
+        with h5py.File(path, "w") as file:
+            file["x"] = np.zeros((count, 1, 2), np.uint8)
+    dif.images(path)  # what is imported
+    tracemalloc.start()
+    try:
+        stimuli = dif.images(path)
+        assert (len(stimuli), stimuli.names[-1]) == (count, str(count - 1))
+        assert stimuli.load(count - 1, FIT).pixels.shape == FIT.shape
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    tried()
