@@ -18,11 +18,16 @@ import numpy as np
 import PIL.Image
 import pytest
 from helpers.film_files import film
+from helpers.hostile_images import BOMBS, looked_at, of_scans
+from helpers.image_samples import SAMPLES, mutated
 from helpers.limits import memory_left, said, within
-from helpers.tries import Rows
+from helpers.tries import Rows, bounded
 
 import differentia as dif
+from differentia.errors import UnreadableImageError
+from differentia.stimuli import guarded
 from differentia.stimuli.base import Fit
+from differentia.stimuli.usual import is_usual
 
 ROWS = Rows("Images")
 
@@ -229,3 +234,91 @@ def test_many_tiny_images(tmp_path: Path, ending: str, tried: Tried) -> None:
     finally:
         tracemalloc.stop()
     tried()
+
+
+#: Of these, bytes are changed, cut out, doubled and mixed.
+FORMATS = (
+    *(
+        "PNG RGB",
+        "PNG P half transparent",
+        "PNG 16 LA",
+        "PNG animated",
+        "JPEG progressive",
+        "JPEG CMYK",
+        "MPO",
+    ),
+    *("WEBP lossy", "WEBP animated", "TIFF LZW", "TIFF 12", "GIF animated", "BMP P", "PPM 16"),
+)
+
+#: Images of one process, for each of the 60 seeds: 3,000 in all.
+EACH = 50
+
+#: A file may take so many seconds of computing, and so many bytes beyond what the imports take.
+MOST_SECONDS, MOST_MEMORY = 10, 1_500_000_000
+
+
+@pytest.mark.parametrize("seed", bounded(60, 2))
+@ROWS.row(
+    "Image files of 14 formats with bytes changed, cut out, doubled or mixed",
+    "Each is read, or refused by its name, in less than 10 s and 1.5 GB",
+)
+def test_mutated_images(tmp_path: Path, seed: int, tried: Tried) -> None:
+    """The process that reads them does not end over any."""
+    assert len(set(FORMATS)) == 14
+    generator = np.random.default_rng(seed)
+    paths = []
+    for number in range(EACH):
+        paths.append(tmp_path / f"{number}.png")
+        content = SAMPLES[FORMATS[(EACH * seed + number) % len(FORMATS)]].content
+        paths[-1].write_bytes(mutated(content, generator))
+    looked = looked_at(paths, 60 * EACH)
+    for path, outcome in zip(paths, looked.outcomes, strict=True):
+        assert outcome.seconds < MOST_SECONDS
+        assert not outcome.said or outcome.said.startswith(f"{path}: can't be read as an image (")
+    assert {bool(outcome.said) for outcome in looked.outcomes} == {True, False}
+    assert looked.memory < MOST_MEMORY
+    tried(EACH)
+
+
+@pytest.mark.parametrize("name", bounded(list(BOMBS), 2))
+@ROWS.row(
+    "Files of up to 40 MB that declare millions of strips, chunks or comments, thousands of scans, tiles, "
+    "screens or canvases far larger than the image, metadata that overlap",
+    "Each is read, or refused by its name, in less than 10 s of computing and 1.5 GB",
+)
+def test_bombs(tmp_path: Path, name: str, tried: Tried) -> None:
+    """They are known for unusual by what they declare, and decoded in a process that is given up."""
+    path = tmp_path / "a.png"
+    path.write_bytes(BOMBS[name]())
+    assert path.stat().st_size < 42_000_000
+    looked = looked_at([path], 120)
+    assert looked.outcomes[0].seconds < MOST_SECONDS
+    assert looked.memory < MOST_MEMORY
+    tried()
+
+
+@ROWS.row(
+    "A file whose decoding takes too long, or ends the process that decodes it",
+    "Refused, by its name; the next image is read, and told apart",
+)
+def test_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried: Tried) -> None:
+    """In less time than an ordinary one may take, so that the test is short."""
+    monkeypatch.setattr(guarded, "MOST_SECONDS", 0.5)
+    (tmp_path / "slow.jpg").write_bytes(of_scans(2_000))
+    (tmp_path / "fine.webp").write_bytes(SAMPLES["WEBP animated"].content)
+    slow, fine = dif.images(tmp_path / "slow.jpg"), dif.images(tmp_path / "fine.webp")
+    for _ in range(2):
+        with pytest.raises(UnreadableImageError, match=r"slow\.jpg: .*it took longer than 0\.5 s") as caught:
+            slow.load(0, FIT)
+        assert said(caught.value)
+        shape = Fit(SAMPLES["WEBP animated"].expected.shape)
+        assert np.array_equal(fine.load(0, shape).pixels, SAMPLES["WEBP animated"].expected)
+        tried()
+
+
+@pytest.mark.real_data
+def test_photographs_are_decoded_here(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of a folder of real ones is taken for unusual, which would cost time."""
+    photographs = sorted(real_data.rglob("*.jpg"))
+    assert len(photographs) > 100
+    assert all(is_usual(path.read_bytes()) for path in photographs)

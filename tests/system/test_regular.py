@@ -21,7 +21,7 @@ def test_links_are_followed_to_regular_files_alone(tmp_path: Path) -> None:
     """What is no file is told without waiting, and what it is; what is not there is an error as always."""
     (tmp_path / "file").write_bytes(b"0123456789")
     os.mkfifo(tmp_path / "pipe")
-    for link, target in {"link": tmp_path / "file", "device": "/dev/zero", "to a pipe": "pipe"}.items():
+    for link, target in {"link": str(tmp_path / "file"), "device": "/dev/zero", "to a pipe": "pipe"}.items():
         (tmp_path / link).symlink_to(target)
     for name in ("file", "link"):
         with open_regular(tmp_path / name) as file:

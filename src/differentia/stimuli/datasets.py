@@ -14,7 +14,7 @@ from differentia.errors import InputError, UnreadableImageError, in_one_line, li
 from differentia.stimuli.arrays import hash_of, is_tensor
 from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.stimuli.columns import texts_of, values_of
-from differentia.stimuli.decoding import read_header
+from differentia.stimuli.guarded import opened
 from differentia.stimuli.pictures import as_picture, seen
 from differentia.system.regular import open_regular
 
@@ -91,7 +91,7 @@ def _first_image(item: Any) -> Any:
     if not isinstance(item, Mapping | tuple | list):
         return None
     if isinstance(item, Mapping) and {*item} == {"bytes", "path"}:  # of Hugging Face's, not decoded
-        return read_header(_content_of(item["path"]) if item["bytes"] is None else item["bytes"])
+        return opened(_content_of(item["path"]) if item["bytes"] is None else item["bytes"])
     parts = item.values() if isinstance(item, Mapping) else item
     return next((found for found in map(_first_image, parts) if found is not None), None)
 
