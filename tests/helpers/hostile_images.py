@@ -204,7 +204,6 @@ import os, sys, time, warnings, PIL.Image, resource
 import psutil
 warnings.simplefilter("ignore")
 import differentia as dif
-from differentia.errors import UnreadableImageError
 from differentia.stimuli.base import Fit
 import differentia.stimuli.sources
 fit = Fit((24, 32, 3))
@@ -217,8 +216,10 @@ for path in sys.argv[1:]:
     begun = computed()
     said = ""
     try:
-        assert dif.images(path).load(0, fit).pixels.shape == fit.shape
-    except UnreadableImageError as error:
+        stimuli = dif.images(path)
+        for place in {0, len(stimuli) - 1}:
+            assert stimuli.load(place, fit).pixels.shape == fit.shape
+    except dif.InputError as error:
         said = str(error)
         assert said.isprintable()
     print(path, f"{computed() - begun:.3f}", said, sep="\\t", flush=True)

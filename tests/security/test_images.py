@@ -13,11 +13,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import h5py
 import numpy as np
 import PIL.Image
 import pytest
-from helpers.film_files import film
+from helpers.film_files import KINDS, film
 from helpers.hostile_images import BOMBS, looked_at, of_scans
 from helpers.image_samples import SAMPLES, mutated
 from helpers.limits import memory_left, said, within
@@ -322,3 +323,89 @@ def test_photographs_are_decoded_here(real_data: Path, monkeypatch: pytest.Monke
     photographs = sorted(real_data.rglob("*.jpg"))
     assert len(photographs) > 100
     assert all(is_usual(path.read_bytes()) for path in photographs)
+
+
+@ROWS.row("A film whose frames are declared larger than those of 8K", "Refused before any is decoded")
+def test_large_frames(tmp_path: Path, tried: Tried) -> None:
+    """Decoders keep some tens of frames, which such ones would fill the memory with."""
+    path = tmp_path / "a.mov"
+    for height in (4096, 4104):
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mjpeg", rate=5)
+            assert isinstance(stream, av.VideoStream)
+            stream.width, stream.height, stream.pix_fmt = 8192, height, "yuvj420p"
+            container.mux(stream.encode(av.VideoFrame(8192, height, "yuvj420p")))
+            container.mux(stream.encode())
+        if height == 4096:
+            assert dif.images(path).load(0, FIT).pixels.shape == FIT.shape
+    with pytest.raises(
+        dif.InputError, match="declares frames of 8192 x 4104 pixels; expected at most"
+    ) as caught:
+        dif.images(path)
+    assert path.name in said(caught.value)
+    tried()
+
+
+@pytest.mark.parametrize("kind", bounded(list(KINDS), 2))
+@ROWS.row(
+    "Small films with bytes changed, cut out, doubled or mixed",
+    "Each is read, or refused by its name, in less than 10 s and 1.5 GB",
+)
+def test_mutated_films(tmp_path: Path, kind: str, tried: Tried) -> None:
+    """FFmpeg decodes them in the process that asks, which does not end over any."""
+    content = film(tmp_path / "whole", kind, 12).read_bytes()
+    generator = np.random.default_rng(0)
+    paths = []
+    for number in range(8):
+        paths.append(tmp_path / f"{number}{KINDS[kind].suffix}")
+        paths[-1].write_bytes(mutated(content, generator))
+    looked = looked_at(paths, 60 * len(paths))
+    for path, outcome in zip(paths, looked.outcomes, strict=True):
+        assert outcome.seconds < MOST_SECONDS
+        assert not outcome.said or outcome.said.startswith(str(path))
+    assert looked.memory < MOST_MEMORY
+    tried(len(paths))
+
+
+@pytest.mark.soak
+@ROWS.row(
+    "100,000 images in a folder",
+    "Listed in less than 5 s, and the first shown in less than 10 s, in less than 300 MB",
+)
+def test_many_files(tmp_path: Path, tried: Tried) -> None:
+    """Seconds of computing: the machine may be busy with something else."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(100_000):
+        path, first = folder / f"image_{number}.png", folder / f"image_{number // 25_000 * 25_000}.png"
+        if path == first:
+            write(path)
+        else:
+            os.link(first, path)
+    done = subprocess.run(
+        [sys.executable, "-c", LISTED, folder], capture_output=True, text=True, check=True, timeout=300
+    )
+    count, first_name, listed, shown, memory = done.stdout.split()
+    assert (int(count), first_name) == (100_000, "image_0.png")
+    assert float(listed) < 5
+    assert float(shown) < 10
+    assert int(memory) < 300_000_000
+    tried()
+
+
+#: Lists a folder, and shows its first images.
+LISTED = """
+import sys, time, psutil
+import differentia as dif
+from differentia.stimuli.base import Fit
+from differentia.stimuli.presentation import in_batches, labels_of, present
+taken, begun = psutil.Process().memory_info().rss, time.process_time()
+stimuli = dif.images(sys.argv[1])
+listed = time.process_time() - begun
+batches = in_batches(labels_of("a", stimuli), 32)
+batch = next(present({"a": stimuli}, batches, Fit((16, 16, 3))))
+shown = time.process_time() - begun
+with open("/proc/self/status") as status:
+    most = next(1024 * int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+print(len(stimuli), batch.images[0].name, listed, shown, most - taken)
+"""
