@@ -200,7 +200,7 @@ class Looked(NamedTuple):
 
 
 _LOOK = """
-import os, sys, time, warnings, PIL.Image, resource
+import os, sys, threading, time, warnings, PIL.Image, resource
 import psutil
 warnings.simplefilter("ignore")
 import differentia as dif
@@ -211,7 +211,16 @@ me = psutil.Process()
 def computed():
     own, ended = time.process_time(), sum(os.times()[2:4])
     return own + ended + sum(sum(child.cpu_times()[:2]) for child in me.children())
-taken = me.memory_info().rss
+taken = most = me.memory_info().rss
+def watch():
+    global most
+    while True:
+        try:
+            most = max(most, sum(one.memory_info().rss for one in (me, *me.children())))
+        except psutil.NoSuchProcess:
+            pass
+        time.sleep(0.1)  # looking takes time itself
+threading.Thread(target=watch, daemon=True).start()
 for path in sys.argv[1:]:
     begun = computed()
     said = ""
@@ -230,7 +239,7 @@ except ImportError:
     pass
 with open("/proc/self/status") as status:  # what getrusage has begins with what the parent took
     own = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-print(1024 * (own + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) - taken)
+print(max(most, 1024 * own, 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) - taken)
 """
 
 

@@ -258,7 +258,7 @@ EACH = 50
 MOST_SECONDS, MOST_MEMORY = 10, 1_500_000_000
 
 
-@pytest.mark.parametrize("seed", bounded(60, 2))
+@pytest.mark.parametrize("seed", bounded(60, 1))
 @ROWS.row(
     "Image files of 14 formats with bytes changed, cut out, doubled or mixed",
     "Each is read, or refused by its name, in less than 10 s and 1.5 GB",
@@ -308,17 +308,16 @@ def test_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried: Tried)
     (tmp_path / "slow.jpg").write_bytes(of_scans(2_000))
     (tmp_path / "fine.webp").write_bytes(SAMPLES["WEBP animated"].content)
     slow, fine = dif.images(tmp_path / "slow.jpg"), dif.images(tmp_path / "fine.webp")
-    for _ in range(2):
-        with pytest.raises(UnreadableImageError, match=r"slow\.jpg: .*it took longer than 0\.5 s") as caught:
-            slow.load(0, FIT)
-        assert said(caught.value)
-        shape = Fit(SAMPLES["WEBP animated"].expected.shape)
-        assert np.array_equal(fine.load(0, shape).pixels, SAMPLES["WEBP animated"].expected)
-        tried()
+    with pytest.raises(UnreadableImageError, match=r"slow\.jpg: .*it took longer than 0\.5 s") as caught:
+        slow.load(0, FIT)
+    assert said(caught.value)
+    shape = Fit(SAMPLES["WEBP animated"].expected.shape)
+    assert np.array_equal(fine.load(0, shape).pixels, SAMPLES["WEBP animated"].expected)
+    tried()
 
 
 @pytest.mark.real_data
-def test_photographs_are_decoded_here(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photographs_are_decoded_here(real_data: Path) -> None:
     """None of a folder of real ones is taken for unusual, which would cost time."""
     photographs = sorted(real_data.rglob("*.jpg"))
     assert len(photographs) > 100
@@ -346,7 +345,7 @@ def test_large_frames(tmp_path: Path, tried: Tried) -> None:
     tried()
 
 
-@pytest.mark.parametrize("kind", bounded(list(KINDS), 2))
+@pytest.mark.parametrize("kind", bounded(list(KINDS), 1))
 @ROWS.row(
     "Small films with bytes changed, cut out, doubled or mixed",
     "Each is read, or refused by its name, in less than 10 s and 1.5 GB",

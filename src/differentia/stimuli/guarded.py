@@ -14,7 +14,7 @@ from differentia.system.limited import GivenUpError, LimitedProcess
 from differentia.system.machine import written_size
 
 #: In seconds, for an image of as many pixels as Pillow allows by itself.
-MOST_SECONDS = 8.0
+MOST_SECONDS = 7.0
 
 #: In bytes, for each pixel that an image may have: 1.2 GB of as many as Pillow allows by itself.
 BYTES_PER_PIXEL = 13

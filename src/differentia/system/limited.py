@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import struct
 import subprocess
@@ -29,7 +30,7 @@ _BEGIN = "import sys; sys.path[:] = {path}; from differentia.system.limited impo
 
 
 class GivenUpError(Exception):
-    """Work that took more time or memory than it may; the message says what, as in "took longer than 8 s"."""
+    """Work that took more time or memory than it may; the message says what, as in "took longer than 7 s"."""
 
 
 class LimitedProcess:
@@ -179,7 +180,7 @@ def _limit(seconds: float, memory: int) -> None:
 
     used = resource.getrusage(resource.RUSAGE_SELF)
     most = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (round(used.ru_utime + used.ru_stime + seconds) + 1, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used.ru_utime + used.ru_stime + seconds), most))
     with contextlib.suppress(OSError, ValueError):  # where a process can't know what it takes
         now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + memory, resource.getrlimit(resource.RLIMIT_AS)[1]))
