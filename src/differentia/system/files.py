@@ -9,7 +9,6 @@ import os
 import platform
 import re
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from differentia.errors import DifferentiaError, InputError, StorageError
+from differentia.system.regular import open_regular
 
 #: The disk has no room: to name another place is one way out, to make room is another.
 NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
@@ -32,9 +32,6 @@ ABANDONED = 7 * 24 * 3600
 
 #: Where something fails late.
 AGAIN = "run the same command again; what was recorded is kept"
-
-#: A pipe is opened without waiting for its other end; Windows has none.
-_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 #: Tells apart what one process writes at the same time.
 _SERIAL = itertools.count()
@@ -72,11 +69,9 @@ def require_utf8(path: str | os.PathLike[str]) -> None:
 def read_text(path: Path) -> str:
     """Return the text of a small file in UTF-8, without the mark that Windows puts first.
 
-    All else is a `ValueError`, since a device has no end, and a pipe perhaps nobody at its other one.
+    All else is a `ValueError`, or an `OSError` of what is no regular file.
     """
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _AT_ONCE)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError("it is no regular file")
+    with open_regular(path) as file:
         content = file.read(MOST_TEXT + 1)
     if len(content) > MOST_TEXT:
         raise ValueError(f"more than {MOST_TEXT:,} bytes")

@@ -11,6 +11,7 @@ from typing import IO, Any
 from differentia.errors import InputError, has_control_characters, in_one_line
 from differentia.system.file_kinds import HDF5, HEAD, head_of, kind_of
 from differentia.system.machine import free_memory, written_size
+from differentia.system.regular import NotRegularError, require_regular
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
 MOST_DEFLATED = 1100
@@ -29,6 +30,11 @@ def require_plain_hdf5(
     """
     import h5py
 
+    if isinstance(file, str | os.PathLike):
+        try:
+            require_regular(file)
+        except NotRegularError as error:
+            raise InputError(f"{where}: can't be read as {form} ({error}); name a file") from error
     limit = MOST_DEFLATED * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
     try:
         with h5py.File(file, "r") as opened:

@@ -41,6 +41,10 @@ class KeptOpen(Generic[Opened]):
             for earlier in _let_go_for(self):  # without the lock: two that wait for each other would hang
                 earlier.close()
 
+    def __del__(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
     def close(self) -> None:
         with self._one_at_a_time:
             opened, self._opened = self._opened, None

@@ -19,7 +19,7 @@ from differentia.errors import StorageError
 from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.metadata import METADATA, read_attributes, write_group
-from differentia.recording.store.regular import names_in, opened
+from differentia.system.regular import names_in, opened
 
 #: How the name of a file ends that has the batches of a task.
 LINES = ".jsonl"

@@ -16,7 +16,7 @@ from typing import Any
 
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import Chunk, Content, StoredArray
-from differentia.recording.store.regular import opened, read_at
+from differentia.system.regular import opened, read_at
 
 _CHUNK = re.compile(r"c\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 

@@ -52,10 +52,10 @@ from differentia.recording.store.metadata import (
     read_attributes,
     write_group,
 )
-from differentia.recording.store.regular import names_in
 from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
+from differentia.system.regular import names_in
 from differentia.system.terminal import printable
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not

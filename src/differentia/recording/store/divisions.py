@@ -12,7 +12,7 @@ from pathlib import Path
 from differentia.recording.division import Division, as_facts, from_facts
 from differentia.recording.store import writers
 from differentia.recording.store.metadata import read_json
-from differentia.recording.store.regular import names_in
+from differentia.system.regular import names_in
 
 #: How a file system says that a file has one name only, such as exFAT and some of SMB.
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}

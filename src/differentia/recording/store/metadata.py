@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from differentia.recording.store import writers
-from differentia.recording.store.regular import opened
+from differentia.system.regular import opened
 
 #: The file with the metadata of a group or an array.
 METADATA = "zarr.json"

@@ -24,8 +24,8 @@ import numpy as np
 from jaxtyping import UInt64
 
 from differentia.recording.store import writers
-from differentia.recording.store.regular import opened, read_at
 from differentia.system.locking import this_process
+from differentia.system.regular import opened, read_at
 
 #: Bytes of a checksum (CRC32C).
 CRC_BYTES = 4
