@@ -47,19 +47,19 @@ class Bound:
     def __init__(self, where: str, held: int | None = None) -> None:
         self._where, self._held = where, held
         self._most = free_memory() if held is None else TIMES_FILE * held + BESIDE
-        self._bytes = self._tensors = 0
+        self.bytes = self._tensors = 0
         #: What was raised: another library may raise an error of its own from it.
         self.error: InputError | None = None
 
     def count(self, shape: Sequence[int], itemsize: int) -> None:
         """Count a tensor, or raise an error where there are too many or too large ones."""
         self._tensors += 1
-        self._bytes += math.prod(shape) * itemsize
-        if self._bytes <= self._most and self._tensors <= MOST_TENSORS:
+        self.bytes += math.prod(shape) * itemsize
+        if self.bytes <= self._most and self._tensors <= MOST_TENSORS:
             return
         declared = f"declares {self._tensors:,} tensors"
         if self._tensors <= MOST_TENSORS:
-            size = written_size(self._bytes)
+            size = written_size(self.bytes)
             declared = f"declares tensors of {size} or more (the last is {' x '.join(map(str, shape))})"
         if self._tensors > MOST_TENSORS:
             reason = f"expected at most {MOST_TENSORS:,}; change its options or its configuration"

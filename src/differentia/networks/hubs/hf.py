@@ -55,8 +55,9 @@ def load(spec: NetworkSpec) -> HubNetwork:
     folder = _folder(spec)
     config = _config(spec, folder)
     config._attn_implementation = attention  # its own may be the name of code on the hub
-    kind, config = _kind(spec, config)
-    channels = getattr(config, "num_channels", 3)
+    with _of_config(spec):
+        kind, config = _kind(spec, config)
+        channels, classes = getattr(config, "num_channels", 3), _classes(kind, config)
     try:
         transform, untold = _transform(spec, folder, channels), ""
     except UntoldError as error:
@@ -68,7 +69,7 @@ def load(spec: NetworkSpec) -> HubNetwork:
     return HubNetwork(
         module,
         transform,
-        _classes(kind, config),
+        classes,
         untold,
         classifies=_classifies(kind),
         weights=called.get(weights, str(weights)),
@@ -105,11 +106,8 @@ def _config(spec: NetworkSpec, folder: Path) -> Any:
             )
     if not (folder / CONFIG).is_file():
         raise InputError(f"{spec.text}: there is no {CONFIG} in {folder}; save it with model.save_pretrained")
-    try:
-        with _quiet():
-            return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # many kinds, of what is no configuration
-        raise InputError(f"{spec.text}: its {CONFIG} can't be used: {brief(error)}") from error
+    with _of_config(spec):
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
 def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
@@ -198,6 +196,8 @@ def _own_tensors(spec: NetworkSpec, folder: Path) -> dict[str, torch.Tensor]:
     names = [WEIGHTS] if (folder / WEIGHTS).is_file() else []
     if not names:
         index = read_config(spec.text, folder / INDEX).get("weight_map", {})
+        if not isinstance(index, dict):
+            raise InputError(f"{spec.text}: the weight_map of its {INDEX} is no object; fetch it again")
         names = sorted({Path(str(name)).name for name in index.values()})
     if not names:
         pickles = [name for name in PICKLES if (folder / name).is_file()]
@@ -239,6 +239,18 @@ def _classes(kind: Any, config: Any) -> ClassIndex:
 
 def _classifies(kind: Any) -> bool:
     return "ForImageClassification" in kind.__name__
+
+
+@contextmanager
+def _of_config(spec: NetworkSpec) -> Iterator[None]:
+    """Have the errors of transformers, of many kinds where a value is of another type, say where they are."""
+    try:
+        with _quiet():
+            yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{spec.text}: its {CONFIG} can't be used: {brief(error)}") from error
 
 
 @contextmanager

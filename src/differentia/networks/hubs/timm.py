@@ -59,10 +59,12 @@ def load(spec: NetworkSpec) -> HubNetwork:
         raise unknown_name(f"weights of {spec.name}", str(weights), ("DEFAULT", "none", "PATH"))
     untold = "its transform, with borders or for images that are not square, can't be done here"
     tag = "" if ":" in spec.name else str(_config_of(module).get("tag") or "")  # of others, what it began as
+    with building(spec.text, "timm can't use this network's configuration", "fetch or save it again"):
+        transform, classes = _transform_of(module, options), _classes_of(module)
     return HubNetwork(
         module,
-        _transform_of(module, options),
-        _classes_of(module),
+        transform,
+        classes,
         untold,
         classifies=getattr(module, "num_classes", 0) > 0,
         weights={None: RANDOM, "DEFAULT": tag}.get(weights, str(weights)),
