@@ -22,7 +22,7 @@ SHOWN = ("--preprocess", "unit", "--input-size", "8")
 LINEAR = "torch.nn:Linear?in_features=8&out_features=3"
 
 #: Values that a field of a configuration never has.
-ODD_VALUES = (
+ODD_VALUES: tuple[Any, ...] = (
     *(-1, 0, 10**6, 10**9, 2**63, 0.5, 1e308, None, True, "", "os.system", "\x1b[2J\x1b]0;x\x07", "../" * 9),
     *([], {}, [[]], {"a": 1}, "9" * 1000),
 )
@@ -48,7 +48,7 @@ def write_all(folder: Path) -> None:
     written(folder / "transformers", "vit")
     with silent():
         written(folder / "shards", "vit", max_shard_size="40kB")
-    options = {
+    options: dict[str, Any] = {
         "img_size": 32,
         "patch_size": 16,
         "embed_dim": 16,

@@ -87,8 +87,8 @@ def test_errors_of_libraries() -> None:
         build(lambda: torch.ones(1).repeat(10**15))
     with pytest.raises(InputError, match=told.format("there is not enough memory for 8.00 PiB more")):
         build(lambda: np.ones((2**20, 2**30)))
-    with pytest.raises(InputError, match=told.format("other")):
-        build(lambda: torch.zeros(3).view("other"))
+    with pytest.raises(InputError, match=told.format("'other'")):
+        build(lambda: {"one": 1}["other"])
 
     def wrapped() -> None:
         try:

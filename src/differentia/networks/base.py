@@ -360,6 +360,7 @@ class Network(Shown, ABC):
             Whether functions that modules call are reported too; as they were looked for, where None.
         """
         calls: Counter[str] = Counter({INPUT: 1})
+        names = self._names
         operations = self.operations if operations is None else operations
         if operations:  # of the network's, not of those who observe
             observe = partial(unseen, observe)
@@ -370,7 +371,7 @@ class Network(Shown, ABC):
             if modules is None or call.module in modules:
                 given = [(suffix, part) for suffix, part in parts_of(output) if part is not None]
                 for suffix, part in given or [("", None)]:
-                    observe(self._names.name(call.module, nth, suffix), call, part)
+                    observe(names.name(call.module, nth, suffix), call, part)
 
         first = 1 if self.channels_first else len(batch.shape) - 1
         shown = Call(INPUT, "Input", channel_axis=lambda batch: first)
