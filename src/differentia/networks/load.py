@@ -175,7 +175,8 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
             "(--preprocess, --input-size; and --resize, --crop)"
         )
     if about["class_names"] is None:
-        about |= {"class_names": found.classes.names, "class_ids": found.classes.ids}
+        classes = found.classes.shown
+        about |= {"class_names": classes.names, "class_ids": classes.ids}
     network = TorchNetwork(
         found.module, name=spec.text, transform=found.transform, classifies=found.classifies, **about
     )

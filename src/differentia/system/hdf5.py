@@ -22,8 +22,8 @@ SMALL = 10_000_000
 
 def require_plain_hdf5(
     file: str | os.PathLike[str] | IO[bytes], where: str, *, size: int | None = None, form: str = "HDF5"
-) -> None:
-    """Raise an error unless an HDF5 file holds all its data itself, and no more than fits into memory.
+) -> int:
+    """Return the bytes that an HDF5 file declares, where it holds all its data itself, and memory suffices.
 
     Its groups, datasets and links are looked at; no data is read. HDF5 can have a dataset lie in another
     file, anywhere on the machine, and can declare one of any size that takes no room in the file.
@@ -51,6 +51,7 @@ def require_plain_hdf5(
             f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
             "end other programs, or read it on a larger machine"
         )
+    return declared
 
 
 def unreadable_hdf5(
