@@ -129,7 +129,7 @@ class Case:
         pixels = random.integers(0, 256, (n, SIDE, SIDE, 3), dtype=np.uint8)
         if random.random() < 0.3:  # with margins that all images share
             pixels[:, : SIDE // 2] = 128
-        if random.random() < 0.2:
+        if n > 2 and random.random() < 0.2:
             pixels[-1] = pixels[0]
         if kind == "array":
             self.sets[name], self.known[name] = pixels, pixels
