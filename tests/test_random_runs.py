@@ -26,6 +26,7 @@ import pytest
 import torch
 import xarray as xr
 from helpers import oracles, random_networks
+from helpers.documents import DOCS, script
 from helpers.hooked import hooked
 from helpers.runs import Runner, assert_same_results, leftovers
 from helpers.tries import Rows
@@ -56,7 +57,7 @@ SIDE = random_networks.SHAPE[1]
 @pytest.fixture(scope="session")
 def counts() -> dict[str, dict[str, int]]:
     """What was drawn, which is written with the tries."""
-    ROWS.more = {"drawn": {}}
+    ROWS.more = {"drawn": {}, "seconds": SECONDS}
     drawn: dict[str, dict[str, int]] = ROWS.more["drawn"]
     return drawn
 
@@ -219,7 +220,8 @@ class Truth:
             flat = values.reshape(len(values), -1)
             units = responses.units[layer.name].tolist()
             axis = {3: 0, 2: -1}.get(values.ndim - 1, 0)
-            pool, size = case.record.get("pool"), flat.shape[1]
+            size = flat.shape[1]
+            pool = case.record.get("pool", size)
             expected = flat
             if case.kind == "random":
                 assert units == oracles.random_pool(layer.name, size, pool, case.record["seed"])
@@ -486,3 +488,26 @@ def test_killed(
         tried()
         for folder in (case, expected):
             shutil.rmtree(folder)
+
+
+@pytest.mark.page
+def test_the_page_names_these_runs() -> None:
+    """With how they end; ``make soak`` writes it anew, with its counts."""
+    page = (DOCS / "reliability.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## Runs drawn at random")
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert {what: outcome for what, _, outcome in cells} == ROWS.outcomes
+    assert all(int(tries.replace(",", "")) >= 1 for _, tries, _ in cells)
+
+
+def test_the_section_is_written_from_the_counts() -> None:
+    """Each run has its row, and what was drawn is told by how often it was."""
+    writes, tries = script("write_reliability"), script("tries")
+    table = tries.Table("", ROWS.outcomes, Counter(dict.fromkeys(ROWS.outcomes, 3)))
+    drawn = {name: {"one": 1, "other": 1200} for name in writes.DRAWN_WORDS}
+    table.more = {"seconds": 900.0, "drawn": {**drawn, "values": {"compared": 7000}, "kills": {"killed": 8}}}
+    section = writes.section(table)
+    assert section.count(" | 3 | ") == len(ROWS.outcomes)
+    for told in ("For 15 minutes", "7,000", "units: other (1,200), one (1);", "8 processes were killed"):
+        assert told in " ".join(section.split())

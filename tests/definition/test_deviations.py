@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from helpers import oracles
 
@@ -11,7 +13,7 @@ from differentia.definition.matrix import CACHED_ENTRIES, Part
 RNG = np.random.default_rng(0)
 
 
-def responses(dtype: type = np.float32) -> np.ndarray:
+def responses(dtype: Any = np.float32) -> np.ndarray:
     """Return units that vary, then one that is constant, one that rounding moves, and a weak one."""
     values = RNG.standard_normal((9, 6)).astype(dtype)
     values[:, 3] = 0.7

@@ -16,7 +16,7 @@ def stepped(value: float, steps: Any, dtype: type) -> np.ndarray:
     """Return numbers that are so many steps of a type above one, counted by NumPy's own next number."""
     found = []
     for count in steps:
-        number = np.array(value, dtype=dtype)
+        number: Any = np.array(value, dtype=dtype)
         for _ in range(count):
             number = np.nextafter(number, np.array(np.inf, dtype=dtype))
         found.append(number)

@@ -193,13 +193,13 @@ def test_units_that_only_rounding_moves_are_told() -> None:
         sets[name] = {"moved": values, "moving": values[:, :5]}
     with pytest.warns(dif.DifferentiaWarning, match="only rounding moves 15 of 20 units of 'moved': with"):
         result = dif.measure_responses(sets, normalize="unit")
-    values = result["differentiation"].sel(draw=0).isel(n_units=0)
+    found = result["differentiation"].sel(draw=0).isel(n_units=0)
     for name, layers in sets.items():
         pooled = np.concatenate([of_set["moved"] for of_set in sets.values()]).std(axis=0, dtype=float)
         assert (pooled > 0).all()
         right = np.where(np.arange(20) < 5, pooled, 0.0)
         expected = oracles.differentiation(layers["moved"], "unit", scale=right)
-        assert float(values.sel(set=name, layer="moved")) == pytest.approx(expected, rel=1e-9)
+        assert float(found.sel(set=name, layer="moved")) == pytest.approx(expected, rel=1e-9)
         wrong = oracles.differentiation(layers["moved"], "unit", scale=pooled)
         assert abs(wrong - expected) > 0.5
     warned = json.loads(result.attrs["provenance"])["warnings"]
