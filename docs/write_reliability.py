@@ -73,6 +73,7 @@ error of 10^-5. Units and draws were chosen again by code that shares none with 
 #: By what is counted of the runs: how it is told.
 DRAWN_WORDS = {
     "kind": "units",
+    "framework": "framework",
     "normalize": "normalisation",
     "metric": "distance",
     "dtype": "precision",

@@ -89,11 +89,21 @@ class Case:
 
     def __post_init__(self) -> None:
         random = self.random
-        self.module = random_networks.network(int(random.integers(2**31)))
-        self.dtype = "bfloat16" if random.random() < 0.1 else None
-        self.network = dif.load_network(
-            self.module, preprocess="unit", input_shape=random_networks.SHAPE, dtype=self.dtype
-        )
+        seed, chance = int(random.integers(2**31)), random.random()
+        self.of_keras = chance > KERAS
+        self.dtype = "bfloat16" if chance < 0.1 else None
+        if self.of_keras:
+            from helpers import random_keras
+
+            self.shape, self.channels = random_keras.SHAPE, 2
+            self.model = random_keras.model(seed)
+            self.network = dif.load_network(self.model, preprocess="unit")
+        else:
+            self.shape, self.channels = random_networks.SHAPE, 0
+            self.module = random_networks.network(seed)
+            self.network = dif.load_network(
+                self.module, preprocess="unit", input_shape=self.shape, dtype=self.dtype
+            )
         for number in range(random.integers(1, 5)):
             self.add_set(f"set {number}")
         self.kind = str(random.choice(KINDS))
@@ -109,7 +119,9 @@ class Case:
         self.measure["confidence"] = float(random.choice([0.9, 0.95]))
         self.record |= {
             "units": self.kind,
-            "layers": [":leaves"] if random.random() < 0.7 else ["input", "maps.*", "head"],
+            "layers": [":leaves"]
+            if random.random() < 0.7
+            else ["input", *(["conv*"] if self.of_keras else ["maps.*"]), "head"],
             "seed": int(random.integers(5)),
             "resize": "bilinear",
             "crop": "squash",
@@ -160,6 +172,17 @@ class Case:
             (folder / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
         return str(folder)
 
+    def looked_at(self, given: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """Return what the layers give for each image alone: in float64, or of a Keras model in float32."""
+        if self.of_keras:
+            from helpers import random_keras
+
+            return [random_keras.outputs(self.model, image) for image in given]
+        wide = self.module.double()
+        each = [hooked(wide, torch.from_numpy(image[np.newaxis])).values for image in given]
+        self.module.float()
+        return each
+
     def responses(self, **changes: Any) -> dif.Responses:
         """Record."""
         with warnings.catch_warnings():
@@ -175,6 +198,9 @@ class Case:
 
 NORMALIZATIONS = ("layer", "layer", "response", "unit", "none")
 METRICS = ("euclidean", "euclidean", "cityblock", "correlation", "cosine")
+#: Above which of random numbers below 1 a model is one of Keras.
+KERAS = 0.88
+
 SOURCES = ("array", "npy", "folder", "noise", "scrambled")
 
 
@@ -195,20 +221,18 @@ class Truth:
     def __post_init__(self) -> None:
         case = self.case
         shown = case.responses(units="all", layers=["input"], pool=None, views=False, memory=None)
-        given = np.asarray(shown.values["input"], dtype=np.float64).reshape(-1, *random_networks.SHAPE)
+        given = np.asarray(shown.values["input"], dtype=np.float64).reshape(-1, *case.shape)
         for name, rows in shown.sets.items():
             if name in case.known:
                 pixels = case.known[name]
                 if case.record["drop_duplicates"]:
                     first = {image.tobytes(): at for at, image in reversed([*enumerate(pixels)])}
                     pixels = pixels[sorted(first.values())]
-                expected = pixels.transpose(0, 3, 1, 2) / 255
+                expected = np.moveaxis(pixels, -1, 1 + case.channels) / 255
                 assert given[rows].shape == expected.shape, name
                 # An image of 16 bits has steps of 2**-9.
                 np.testing.assert_allclose(given[rows], expected, atol=2e-3 if case.dtype else 1e-7)
-        wide = case.module.double()
-        each = [hooked(wide, torch.from_numpy(image[np.newaxis])).values for image in given]
-        case.module.float()
+        each = case.looked_at(given)
         self.values = {name: np.concatenate([of[name] for of in each]) for name in each[0]}
 
     def check_responses(self) -> None:
@@ -219,7 +243,7 @@ class Truth:
             values = self.values[layer.name]
             flat = values.reshape(len(values), -1)
             units = responses.units[layer.name].tolist()
-            axis = {3: 0, 2: -1}.get(values.ndim - 1, 0)
+            axis = {3: case.channels, 2: 1}.get(values.ndim - 1, 0)
             size = flat.shape[1]
             pool = case.record.get("pool", size)
             expected = flat
@@ -229,7 +253,7 @@ class Truth:
                 shape = values.shape[1:]
                 assert units == oracles.pool_by_filter(layer.name, shape, axis, pool, case.record["seed"])
             elif case.kind == "filter_mean":
-                expected = oracles.filter_means(values, axis % (values.ndim - 1))
+                expected = oracles.filter_means(values, axis)
             elif case.kind in ("top", "top_variance"):
                 assert len({*units}) == min(pool, size)
                 scores = np.array(oracles.unit_scores(values)[case.kind == "top_variance"])
@@ -340,7 +364,8 @@ def draw_case(random: np.random.Generator, folder: Path) -> tuple[Case, dif.Resp
 
 def note(drawn: dict[str, dict[str, int]], case: Case, **more: str) -> None:
     """Count what was drawn."""
-    facts = {"kind": case.kind, "dtype": case.dtype or "float32", **more}
+    framework = "Keras" if case.of_keras else "PyTorch"
+    facts = {"kind": case.kind, "framework": framework, "dtype": case.dtype or "float32", **more}
     facts |= {name: str(case.measure[name]) for name in ("normalize", "metric")}
     for name, what in facts.items():
         drawn.setdefault(name, {})

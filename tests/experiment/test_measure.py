@@ -208,6 +208,21 @@ def test_units_that_only_rounding_moves_are_told() -> None:
     assert dif.measure_responses(sets)["differentiation"].notnull().all()  # and nothing is said
 
 
+@pytest.mark.parametrize("variation", [1.0, 1e-2, 1e-3, 1e-4])
+def test_few_units_beside_many_that_have_other_levels(variation: float) -> None:
+    """The SD of one unit loses no digit to its level, which is not that of all."""
+    rng = np.random.default_rng(0)
+    levels = rng.standard_normal(40)
+    rates = (levels + variation * rng.standard_normal((12, 40))).astype(np.float32)
+    result = dif.measure_responses({"a": {"V1": rates}}, n_units=(1, 2, 40), draws=5)
+    pool = unit_order("V1", 40, 40, seed=0)
+    for count, draw in ((1, 0), (1, 1), (1, 4), (2, 2), (40, 0)):
+        chosen = draw_units("V1", 40, count, draw, seed=0)
+        assert chosen is not None
+        value = float(result["differentiation"].sel(set="a", layer="V1", n_units=count, draw=draw))
+        assert value == pytest.approx(oracles.differentiation(rates[:, pool[chosen]]), rel=1e-5)
+
+
 def test_neurons_of_few_units_are_drawn_like_layers() -> None:
     """Draws of recorded neurons equal the oracle on the very neurons, of all that there are."""
     result = dif.measure_responses(NEURONS, n_units=(5, 30), draws=3, seed=1)
