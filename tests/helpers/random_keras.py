@@ -33,7 +33,7 @@ def model(seed: int) -> keras.Model:
 def outputs(model: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:
     """Return what every layer gives for one image, by its name."""
     names = [layer.name for layer in model.layers if layer.name != "image"]
-    of_all = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    of_all = keras.Model(model.input, [model.get_layer(name).output for name in names])
     given = image[np.newaxis].astype(np.float32)
     found = [keras.ops.convert_to_numpy(value) for value in of_all(given, training=False)]
     return {"input": given, **dict(zip(names, found, strict=True))}
