@@ -31,8 +31,10 @@ whole_tracebacks: ContextVar[bool] = ContextVar(
 
 #: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
 #: one set are the same, modules can't be recorded, responses depend on more than the image, values of images
-#: that were made were clipped; "other" is whatever nobody has to tell apart.
-WarningKind = Literal["undefined", "left_out", "same_content", "unrecorded", "unsteady", "clipped", "other"]
+#: that were made were clipped, only rounding moves some units; "other" is whatever nobody has to tell apart.
+WarningKind = Literal[
+    "undefined", "left_out", "same_content", "unrecorded", "unsteady", "clipped", "rounding", "other"
+]
 
 #: In characters: what a message lists of known names, and repeats of what was given, so that it is read.
 MOST_LISTED, MOST_REPEATED = 120, 100
@@ -73,7 +75,8 @@ class DifferentiaWarning(UserWarning):
         What it is about, however it is worded: "undefined" (the measure has no value), "left_out" (images
         that can't be read), "same_content" (images of one set that are the same), "unrecorded" (calls of
         modules that can't be recorded), "unsteady" (responses that depend on chance or on other images),
-        "clipped" (values of noise or scrambled images beyond 0..255), or "other".
+        "clipped" (values of noise or scrambled images beyond 0..255), "rounding" (units that only rounding
+        moves, which count as constant), or "other".
     """
 
     def __init__(self, text: str = "", kind: WarningKind = "other") -> None:

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from differentia.definition.deviations import deviations
 from differentia.definition.matrix import Part, at_hand
 from differentia.definition.medians import MOST_OF_A_TASK
-from differentia.experiment.analysis import MOST_TOGETHER, Looked, Portion, pooled_sd
+from differentia.experiment.analysis import MOST_TOGETHER, Looked, Portion
 from differentia.experiment.options import MeasureOptions
 from differentia.networks.layers import Layer
 from differentia.recording.responses import Responses
@@ -60,6 +61,8 @@ class LayerMeasures(NamedTuple):
     undefined: list[Undefined]
     #: Of draw 0, by set and number of units; None where they are not known.
     confidences: list[list[Confidence | None]]
+    #: Units that count as constant, since only rounding moves them, where each is divided by its SD.
+    rounded: int
 
 
 def measure_layers(
@@ -101,7 +104,7 @@ def _looked_at_elsewhere(wholes: Sequence[Portion], workers: Workers) -> Iterato
     """Measure layers in tasks, and yield what was found in their order."""
     if wholes[0].options.normalize == "unit":
         names = [f"deviations-{whole.layer.name}" for whole in wholes]
-        scales = dict(workers.each(pooled_sd, [(whole.recorded,) for whole in wholes], names=names))
+        scales = dict(workers.each(deviations, [(whole.recorded,) for whole in wholes], names=names))
         wholes = [replace(whole, scale=scales[at]) for at, whole in enumerate(wholes)]
     of_layers = [[*_shared_out(whole)] for whole in wholes]
     alone = [(at, share) for at, shares in enumerate(of_layers) for share in shares if not share.by_tiles]
@@ -199,7 +202,8 @@ def _joined(whole: Portion, found: Sequence[tuple[_Share, Looked]]) -> Looked:
     if len(found) == 1 and found[0][0].portion is whole:
         return found[0][1]
     n = whole.recorded.shape[0]
-    joined = Looked({}, np.full(n, np.nan), np.full(n, np.nan), None, {})
+    rounded = 0 if whole.scale is None else whole.scale.rounded
+    joined = Looked({}, np.full(n, np.nan), np.full(n, np.nan), None, {}, rounded)
     for share, looked in found:
         joined.found.update(looked.found)
         joined.confidences.update(looked.confidences)
@@ -251,4 +255,6 @@ def _arranged(
         [looked.confidences.get((name, responses.units_used(layer, count))) for count in counts]
         for name in responses.sets
     ]
-    return LayerMeasures(values, looked.sums, looked.square_sums, looked.distances, undefined, confidences)
+    return LayerMeasures(
+        values, looked.sums, looked.square_sums, looked.distances, undefined, confidences, looked.rounded
+    )
