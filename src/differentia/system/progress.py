@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from differentia.errors import InputError
+from differentia.system import turns
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -37,7 +37,7 @@ _PAUSE = 0.2
 _INTERVAL = 300.0
 
 #: Held by the call whose bar is shown: there is one at a time.
-_shown = threading.Lock()
+_shown = turns.lock()
 
 
 def require_progress(given: Any) -> Any:
@@ -57,16 +57,17 @@ def shown_progress(given: Progress | bool | None = None) -> Iterator[Progress]:
     By default there is a bar where stderr is a terminal, and in notebooks; with True on any stderr. Elsewhere
     a line is logged now and then.
     """
-    if callable(given):
-        yield given
-    elif given is False or not _shown.acquire(blocking=False):
-        yield tell_nobody
-    else:
-        try:
-            with _bar(forced=given is True) as report:
-                yield report
-        finally:
-            _shown.release()
+    with turns.at_work():
+        if callable(given):
+            yield given
+        elif given is False or not _shown.acquire(blocking=False):
+            yield tell_nobody
+        else:
+            try:
+                with _bar(forced=given is True) as report:
+                    yield report
+            finally:
+                _shown.release()
 
 
 def tell_nobody(done: int, total: int, stage: str) -> None:
