@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from differentia.cli import stopping
+from differentia.system.terminal import open_closed_streams
 
 __all__ = ["main", "script"]
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script() -> NoReturn:
     """Run the command line as this process's own purpose: what Ctrl-C stops ends within two seconds."""
+    open_closed_streams()
     try:
         stopping.stop_on_signals()
         status = main()

@@ -13,15 +13,36 @@ from differentia.cli import stopping
 from differentia.cli.commands import app
 from differentia.cli.output import say
 from differentia.cli.usage import in_our_words
-from differentia.errors import DifferentiaError, DifferentiaWarning, InputError, whole_tracebacks
-from differentia.system.terminal import printable
+from differentia.errors import (
+    DifferentiaError,
+    DifferentiaWarning,
+    InputError,
+    StorageError,
+    whole_tracebacks,
+)
+from differentia.system.terminal import NotReadError, drop_output, printable_streams
 
-DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_USAGE, INTERRUPTED, NOT_READ = 0, 1, 2, 130, 141
 
 
 def run_app(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 the work failed, 2 wrong usage or input."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with printable_streams():
+        try:
+            status = _run(given)
+            sys.stdout.flush()
+        except NotReadError:
+            drop_output()
+            return NOT_READ
+        except StorageError as error:
+            drop_output()
+            say(f"differentia: {error}")
+            return FAILED
+        return status
+
+
+def _run(given: list[str]) -> int:
     if "--debug" in given:
         whole_tracebacks.set(True)
     try:
@@ -35,11 +56,13 @@ def run_app(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USAGE
     except (typer.Abort, KeyboardInterrupt):
         return stopping.tell(given)
+    except NotReadError:
+        raise
     except Exception as error:
         if stopping.received:  # on the way a library may turn it into an error of its own
             return stopping.tell(given)
         if "--debug" in given:
-            sys.stderr.write(printable(traceback.format_exc()))
+            sys.stderr.write(traceback.format_exc())
         if not isinstance(error, DifferentiaError):
             say(f"differentia: failed: {type(error).__name__}: {error} (--debug shows where)")
             return FAILED

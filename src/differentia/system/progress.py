@@ -6,11 +6,12 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from differentia.errors import InputError
+from differentia.errors import InputError, printable
 from differentia.system import turns
+from differentia.system.terminal import PrintableStream, printable_streams
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -89,9 +90,11 @@ def _bar(*, forced: bool) -> Iterator[Progress]:
     if not forced and not (looked_at and console.is_interactive):
         yield _logging()
         return
-    with _made(
-        console, transient=True, redirect_stdout=sys.stdout is not None and sys.stdout.isatty()
-    ) as bar:
+    of_a_command = isinstance(sys.stderr, PrintableStream)
+    with (
+        _made(console, transient=True, redirect_stdout=sys.stdout is not None and sys.stdout.isatty()) as bar,
+        printable_streams() if of_a_command else nullcontext(),
+    ):  # in the place of Rich's own
         yield _moving(bar)
 
 
@@ -165,6 +168,7 @@ def _moving(bar: Bar) -> Progress:
 
     def report(done: int, total: int, stage: str) -> None:
         nonlocal stage_before
+        stage = printable(" ".join(stage.split()))
         what = stage.partition(" ")[0]
         # What is not counted is under way for as long as it takes.
         known = total if (count := _counted(done, total, stage)) else None
