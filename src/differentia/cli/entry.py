@@ -46,6 +46,7 @@ def _run(given: list[str]) -> int:
     if "--debug" in given:
         whole_tracebacks.set(True)
     try:
+        _require_text(given)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", DifferentiaWarning)
@@ -68,6 +69,20 @@ def _run(given: list[str]) -> int:
             return FAILED
         say(f"differentia: {error}")
         return WRONG_USAGE if isinstance(error, InputError) else FAILED
+
+
+def _require_text(given: Sequence[str]) -> None:
+    """Raise an error where the locale, other than UTF-8, has no letters for what was typed."""
+    encoding = sys.getfilesystemencoding()
+    odd = next(
+        (one for one in given if not one.isascii() and any("\udc80" <= letter <= "\udcff" for letter in one)),
+        None,
+    )
+    if odd is not None and encoding != "utf-8":
+        raise InputError(
+            f"{odd!r} is no text in this locale, whose letters are {encoding}; set PYTHONUTF8=1, or "
+            "LC_ALL=C.UTF-8, in the environment"
+        )
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
