@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import json
 import os
 import re
 import sys
@@ -45,6 +46,10 @@ NO_SYNONYMS: Mapping[str, str] = MappingProxyType({})
 class DifferentiaError(Exception):
     """Base of every error that this package raises on purpose."""
 
+    def __str__(self) -> str:
+        """Return the message, in which no name can steer a terminal."""
+        return printable(super().__str__())
+
 
 class InputError(DifferentiaError, ValueError):
     """What was given can't be used: an argument, a file, a network, a layer's name."""
@@ -82,6 +87,10 @@ class DifferentiaWarning(UserWarning):
     def __init__(self, text: str = "", kind: WarningKind = "other") -> None:
         super().__init__(text)
         self.kind = kind
+
+    def __str__(self) -> str:
+        """Return the text, in which no name can steer a terminal."""
+        return printable(super().__str__())
 
 
 def warn(kind: WarningKind, text: str) -> dict[str, str]:
@@ -162,6 +171,21 @@ def is_control_character(character: str) -> bool:
     """
     category = unicodedata.category(character)
     return category in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") and character not in "\u200c\u200d"
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters, but for the ends of lines, as escapes of JSON and Python."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        escaped(character) if character != "\n" and is_control_character(character) else character
+        for character in text
+    )
+
+
+def escaped(character: str) -> str:
+    """Return a character as JSON and Python write it in ASCII."""
+    return json.dumps(character)[1:-1]
 
 
 def in_one_line(error: Exception) -> str:

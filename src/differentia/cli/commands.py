@@ -66,7 +66,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"differentia {version('differentia')}")
+        print_text(f"differentia {version('differentia')}")
         raise typer.Exit
 
 

@@ -25,6 +25,7 @@ from differentia.recording.responses import Responses
 from differentia.recording.units import unit_kind
 from differentia.results.confidence import Confidence
 from differentia.system.tasks import Workers
+from differentia.system.turns import in_turn
 
 #: Bytes that the measuring of a layer takes, beside what is read of the disk.
 OF_A_LAYER = 2**27
@@ -216,7 +217,7 @@ def _joined(whole: Portion, found: Sequence[tuple[_Share, Looked]]) -> Looked:
 @contextmanager
 def threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Give threads in which PyTorch uses one core each; in all others, also later ones, as many as before."""
-    cores, all_begun = torch.get_num_threads(), Barrier(workers)
+    all_begun = Barrier(workers)
 
     def begin(_: int) -> None:
         torch.get_num_threads()  # which, the first time in a thread, takes over what was set elsewhere
@@ -224,13 +225,15 @@ def threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
         all_begun.wait()  # so that each thread begins once
 
     with ThreadPoolExecutor(workers) as threads:
-        try:
-            list(threads.map(begin, range(workers)))
-        except BaseException:
-            all_begun.abort()  # else those that have begun wait for one that could not
-            raise
-        finally:
-            torch.set_num_threads(cores)
+        with in_turn():
+            cores = torch.get_num_threads()
+            try:
+                list(threads.map(begin, range(workers)))
+            except BaseException:
+                all_begun.abort()  # else those that have begun wait for one that could not
+                raise
+            finally:
+                torch.set_num_threads(cores)
         yield threads
 
 

@@ -37,6 +37,7 @@ from differentia.networks.transforms import Transform
 from differentia.system.machine import free_memory, written_size
 from differentia.system.random import fixed_generator
 from differentia.system.showing import Shown
+from differentia.system.turns import in_turn
 
 #: The environment variable that turns off, as ``0``, what relies on PyTorch's private API (`networks.graph`).
 GRAPHS = "DIFFERENTIA_GRAPHS"
@@ -246,15 +247,16 @@ class Network(Shown, ABC):
         """
         if pixels is None:
             pixels = fixed_generator().integers(0, 256, (2, *self.input_shape), dtype=np.uint8)
-        self.operations = operations
-        try:
-            found = discover(self, pixels)
-        except MemoryError as error:
-            raise RecordingError(
-                f"{self.name}: {lack_of_memory(error)}; use a smaller input_shape (--input-size)"
-            ) from error
-        self._found = found if tokens == ALL else with_tokens(found, self, tokens)
-        return self._found
+        with in_turn():
+            self.operations = operations
+            try:
+                found = discover(self, pixels)
+            except MemoryError as error:
+                raise RecordingError(
+                    f"{self.name}: {lack_of_memory(error)}; use a smaller input_shape (--input-size)"
+                ) from error
+            self._found = found if tokens == ALL else with_tokens(found, self, tokens)
+            return self._found
 
     @cached_property
     def _names(self) -> Names:
@@ -379,7 +381,8 @@ class Network(Shown, ABC):
         if following is not None:
             following(shown)
         try:
-            self.run(batch, carrying_errors(each_output), following=following, operations=operations)
+            with in_turn():
+                self.run(batch, carrying_errors(each_output), following=following, operations=operations)
         except ObserverFailedError as failed:
             raise failed.args[0] from None
         return calls

@@ -40,8 +40,9 @@ def import_keras() -> Any:
     """Return the module ``keras``, on PyTorch unless the user chose another backend."""
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", "torch")
-    with python_numbers_kept():  # the import draws a seed
-        import keras
+        with python_numbers_kept():  # the import draws a seed
+            import keras
+    import keras
 
     return keras
 

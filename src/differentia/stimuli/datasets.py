@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +15,11 @@ from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.stimuli.columns import texts_of, values_of
 from differentia.stimuli.guarded import opened
 from differentia.stimuli.pictures import as_picture, seen
+from differentia.system import turns
 from differentia.system.regular import open_regular
 
 #: Stimuli are loaded on several threads, and data sets, of which several sets may be parts, know of none.
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = turns.lock()
 
 #: What xarray's dimensions are, in the order of an array of images, by their names in small letters.
 _AXES = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from differentia.errors import InputError, UnreadableImageError, in_one_line
 from differentia.stimuli.arrays import CHANNELS, from_tensor, hash_of, is_tensor, require_uint8
 from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.stimuli.decoding import decoded, usable_conversion
+from differentia.system import turns
 from differentia.system.showing import counted
 
 
@@ -28,7 +28,7 @@ class PictureStimuli(Stimuli):
         self.source = f"a list of {counted(len(pictures), 'image')}"
         self.pictures = [as_picture(one, f"image {n} of the list") for n, one in enumerate(pictures)]
         self.names = Numbers(range(len(pictures)))
-        self._one_at_a_time = threading.Lock()  # Pillow's images may read their file when they are first used
+        self._one_at_a_time = turns.lock()  # Pillow's images may read their file when they are first used
         self._caveats: dict[int, str] = {}
 
     def load(self, index: int, fit: Fit) -> Image:
