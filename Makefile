@@ -16,7 +16,7 @@ help:
 	@echo "make check    lint, types and the quick tests (three minutes)"
 	@echo "make test     lint, types and all tests (eleven minutes)"
 	@echo "make wheel    build sdist and wheel, and run the demo of the installed wheel (under a minute)"
-	@echo "make soak     all tests of faults, and of large networks; writes two pages (a quarter of an hour)"
+	@echo "make soak     all tests of faults, and of large networks; writes three pages (more than half an hour)"
 	@echo "make docs     build the documentation site (docs/_build/html/index.html)"
 	@echo "make linkcheck  follow the documentation's links to other sites (needs a network)"
 	@echo "make figures  redraw the pictures and write the tables of units, bfloat16, depth, sets, trials, fMRI and repeats (needs the real data, chromium)"
@@ -69,7 +69,8 @@ wheel: $(READY)
 soak: $(READY)
 	$(BIN)/python docs/write_reliability.py
 	$(BIN)/python docs/write_networks.py
-	OMP_NUM_THREADS=1 $(TESTS) -m soak --ignore tests/test_reliability.py --ignore tests/test_zoo.py
+	OMP_NUM_THREADS=1 $(BIN)/python docs/write_security.py
+	OMP_NUM_THREADS=1 $(TESTS) -m soak --ignore tests/test_reliability.py --ignore tests/test_random_runs.py --ignore tests/test_zoo.py --ignore tests/security
 
 # -n: every reference has to lead somewhere; -W --keep-going: a warning is an error, after all were shown.
 docs: $(READY)

@@ -536,6 +536,7 @@ METADATA = {
 JUNK = {
     "text": b"junk",
     "nothing": b"",
+    "zeros": bytes(400),
     "binary": b"\xff\xfe\x00",
     "other": b"{}",
     "list": b"[]",
@@ -570,7 +571,46 @@ def test_damaged_metadata(what: str, junk: str, done: Case, tried: Any) -> None:
     tried()
 
 
-@pytest.mark.parametrize("junk", bounded([*JUNK], 1))
+#: What a power failure may leave of a file that was just written; None where it is gone.
+LEFT: dict[str, bytes | None] = {"empty": b"", "zeros": bytes(90), "gone": None}
+
+
+@pytest.mark.parametrize("left", bounded([*LEFT], 1))
+@fault(
+    "The store's own `zarr.json` is empty, zeros or gone, as after a power failure",
+    "Made anew, with a warning, where there is a whole recording; nothing is recorded again; the same bits",
+)
+def test_a_store_that_a_power_failure_left(left: str, done: Case, tried: Any) -> None:
+    """Every recording in it says what it is."""
+    before, content = finished_chunks(done.out), LEFT[left]
+    metadata = done.store / "zarr.json"
+    expected = metadata.read_bytes()
+    metadata.unlink()
+    if content is not None:
+        metadata.write_bytes(content)
+    ended = done.finish()
+    assert "zarr.json: was empty or gone, as a power failure may leave it; it is made anew" in ended.said
+    assert metadata.read_bytes() == expected
+    assert rewritten(before, done.out) == []
+    tried()
+
+
+@pytest.mark.parametrize("left", bounded([*LEFT], 0))
+@fault(
+    "The store's own `zarr.json` and that of all recordings are empty or zeros",
+    f"{TOLD} 2; nothing is removed",
+)
+def test_a_store_without_a_whole_recording(left: str, done: Case, tried: Any) -> None:
+    """It can't be told from another's folder."""
+    before = finished_chunks(done.out)
+    for metadata in (done.store / "zarr.json", *done.store.glob("recordings/*/zarr.json")):
+        metadata.write_bytes(LEFT[left] or b"")
+    assert_told(done.run(), 2, "no store of responses, or a damaged one", "move it away")
+    assert finished_chunks(done.out) == before
+    tried()
+
+
+@pytest.mark.parametrize("junk", bounded([junk for junk in JUNK if junk not in ("nothing", "zeros")], 1))
 @fault("The store's own `zarr.json` is junk", f"{TOLD} 2; nothing is removed")
 def test_damaged_metadata_of_the_store(junk: str, done: Case, tried: Any) -> None:
     """It can't be told from another's folder: it has to be moved away."""
@@ -593,6 +633,26 @@ def test_a_truncated_result(share: float, done: Case, tried: Any) -> None:
     assert_told(ended, 2, "out/result.nc: ")
     ended = done.finish()
     assert "all that is needed of 105 images is recorded already" in ended.said
+    assert rewritten(before, done.out) == []
+    tried()
+
+
+@pytest.mark.parametrize("name", bounded(["result.nc", "experiment.toml", "report.html", ".made.json"], 1))
+@fault(
+    "A file of the output folder is zeros, as after a power failure",
+    f"What reads it: {TOLD.lower()} 2; `measure` writes it anew, recording nothing",
+)
+def test_a_zeroed_file(name: str, done: Case, tried: Any) -> None:
+    """The result, the experiment file, the report, and what says that this is as it was made."""
+    before, path = finished_chunks(done.out), done.out / name
+    content = path.read_bytes()
+    path.write_bytes(bytes(len(content)))
+    if command := {"result.nc": "report", "experiment.toml": "run"}.get(name):
+        assert_told(
+            done.runner.run(done.folder, [command, str(path if command == "run" else done.out)]), 2, name
+        )
+    done.finish(views=True)
+    assert path.read_bytes().strip(b"\0")
     assert rewritten(before, done.out) == []
     tried()
 
@@ -757,7 +817,7 @@ def test_the_page_names_these_faults() -> None:
     page = (DOCS / "reliability.md").read_text(encoding="utf-8")
     rows = [
         Row(*(cell.strip() for cell in line.strip("|").split("|")))
-        for line in page.splitlines()
+        for line in page.partition("## Runs drawn at random")[0].splitlines()
         if line.startswith("|")
     ][2:]
     assert {row.fault: row.outcome for row in rows} == ROWS.outcomes

@@ -4,9 +4,28 @@ The public names stand in ``__init__.pyi``; each is imported when it is first us
 package costs nothing.
 """
 
-from typing import Any
+import os
+import sys
 
-import lazy_loader
+
+def _leave_the_working_folder() -> None:
+    """Take it off the path, where ``python -m differentia`` put it: a stranger's code may lie there.
+
+    Only what Python itself has imported by now is used here: all else would be looked for there first.
+    """
+    asked = sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)].removeprefix("-m") == __name__
+    try:
+        if asked and sys.path[0] == os.getcwd() and not sys.flags.safe_path:
+            del sys.path[0]
+    except OSError:  # the folder was removed, and is not on the path
+        pass
+
+
+_leave_the_working_folder()
+
+from typing import Any  # noqa: E402
+
+import lazy_loader  # noqa: E402
 
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import json
 import os
 import re
 import sys
@@ -31,8 +32,10 @@ whole_tracebacks: ContextVar[bool] = ContextVar(
 
 #: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
 #: one set are the same, modules can't be recorded, responses depend on more than the image, values of images
-#: that were made were clipped; "other" is whatever nobody has to tell apart.
-WarningKind = Literal["undefined", "left_out", "same_content", "unrecorded", "unsteady", "clipped", "other"]
+#: that were made were clipped, only rounding moves some units; "other" is whatever nobody has to tell apart.
+WarningKind = Literal[
+    "undefined", "left_out", "same_content", "unrecorded", "unsteady", "clipped", "rounding", "other"
+]
 
 #: In characters: what a message lists of known names, and repeats of what was given, so that it is read.
 MOST_LISTED, MOST_REPEATED = 120, 100
@@ -42,6 +45,10 @@ NO_SYNONYMS: Mapping[str, str] = MappingProxyType({})
 
 class DifferentiaError(Exception):
     """Base of every error that this package raises on purpose."""
+
+    def __str__(self) -> str:
+        """Return the message, in which no name can steer a terminal."""
+        return printable(super().__str__())
 
 
 class InputError(DifferentiaError, ValueError):
@@ -73,12 +80,17 @@ class DifferentiaWarning(UserWarning):
         What it is about, however it is worded: "undefined" (the measure has no value), "left_out" (images
         that can't be read), "same_content" (images of one set that are the same), "unrecorded" (calls of
         modules that can't be recorded), "unsteady" (responses that depend on chance or on other images),
-        "clipped" (values of noise or scrambled images beyond 0..255), or "other".
+        "clipped" (values of noise or scrambled images beyond 0..255), "rounding" (units that only rounding
+        moves, which count as constant), or "other".
     """
 
     def __init__(self, text: str = "", kind: WarningKind = "other") -> None:
         super().__init__(text)
         self.kind = kind
+
+    def __str__(self) -> str:
+        """Return the text, in which no name can steer a terminal."""
+        return printable(super().__str__())
 
 
 def warn(kind: WarningKind, text: str) -> dict[str, str]:
@@ -159,6 +171,21 @@ def is_control_character(character: str) -> bool:
     """
     category = unicodedata.category(character)
     return category in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp") and character not in "\u200c\u200d"
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters, but for the ends of lines, as escapes of JSON and Python."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(
+        escaped(character) if character != "\n" and is_control_character(character) else character
+        for character in text
+    )
+
+
+def escaped(character: str) -> str:
+    """Return a character as JSON and Python write it in ASCII."""
+    return json.dumps(character)[1:-1]
 
 
 def in_one_line(error: Exception) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
 
 import differentia as dif
-from differentia.cli.loading import load_named_network
+from differentia.cli.loading import load_named_network, require_trusted
 
 
 @pytest.fixture
@@ -62,3 +64,48 @@ def test_no_other_name_imports_from_it(spec: str, folder: Path, monkeypatch: pyt
     assert seen == [False]
     load_named_network("some.code:Net?width=3")
     assert seen == [False, True]
+
+
+class Typed(io.StringIO):
+    """A terminal, at which something was typed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("spec", ["digits", "keras:VGG16", "model.keras", "hf:a/b", "no network"])
+def test_names_of_no_code_need_no_trust(spec: str) -> None:
+    """Nobody is asked."""
+    require_trusted(spec, trusted=False)
+
+
+@pytest.mark.parametrize(
+    ("typed", "runs"), [("yes\n", True), ("Y\n", True), ("\n", False), ("", False), ("no\n", False)]
+)
+def test_code_of_a_file_is_run_after_a_yes(
+    typed: str, runs: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal shows what would run, without what could steer it, and waits for a word."""
+    spec = "os:system?command=\x1b[2Jecho\n\u202e"
+    with pytest.raises(dif.InputError, match=r"can do all that you can; nothing was run: .* --trust-code"):
+        require_trusted(spec, trusted=False)
+    assert not capsys.readouterr().err
+    require_trusted(spec, trusted=True)
+    monkeypatch.setattr("sys.stdin", Typed(typed))
+    monkeypatch.setattr("sys.stderr", shown := Typed())
+    with nullcontext() if runs else pytest.raises(dif.InputError, match="nothing was run"):
+        require_trusted(spec, trusted=False)
+    (line,) = shown.getvalue().splitlines()
+    assert r"is code, 'os:system?command=\x1b[2Jecho\n\u202e', which would be run" in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("missing", ["stdin", "stderr"])
+def test_nobody_is_asked_without_a_terminal(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one of the two is no terminal, or closed, the answer is no."""
+    for name in ("stdin", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", Typed("yes\n"))
+    for instead in (None, io.StringIO("yes\n")):
+        monkeypatch.setattr(f"sys.{missing}", instead)
+        with pytest.raises(dif.InputError, match="nothing was run"):
+            require_trusted("a:b", trusted=False)

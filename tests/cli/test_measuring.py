@@ -357,7 +357,7 @@ def test_the_layer_of_the_classes(folder: Path) -> None:
     assert main([*arguments, "--class-layer", "classes", "--out", str(out)]) == 0
     written = tomllib.loads((out / "experiment.toml").read_text(encoding="utf-8"))
     assert written["measure"]["class_layer"] == "classes"
-    assert main(["run", str(out), "--out", str(folder / "again")]) == 0
+    assert main(["run", str(out), "--trust-code", "--out", str(folder / "again")]) == 0
     first, again = (dif.load_result(folder / name / "result.nc")["prediction"] for name in ("named", "again"))
     assert first.sizes["class"] == again.sizes["class"] == 4
     np.testing.assert_array_equal(first.values, again.values)

@@ -228,6 +228,49 @@ def test_constant_is_what_is_constant_after_normalisation() -> None:
     assert value == pytest.approx(oracles.differentiation(matrix, "unit", "correlation", scale))
 
 
+def moved_by_rounding(shape: tuple[int, int], value: float = 0.3) -> np.ndarray:
+    """Return one number that differs in its last digit."""
+    values = np.full(shape, value, dtype=np.float32)
+    values[np.random.default_rng(1).random(shape) < 0.5] = np.nextafter(np.float32(value), np.float32(1))
+    return values
+
+
+def test_units_that_only_rounding_moves_count_as_constant() -> None:
+    """Divided by their SD they would make most of the distance; they are counted, and contribute 0."""
+    moving = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
+    matrix = np.hstack([moving, moved_by_rounding((8, 30))])
+    scale = matrix.std(axis=0, dtype=np.float64)
+    assert (scale > 0).all()
+    with pytest.warns(dif.DifferentiaWarning, match=r"only rounding moves 30 of 33 units of 'A'") as warned:
+        value = dif.differentiation(matrix, normalize="unit", scale=scale)
+    assert [one.message.kind for one in warned] == ["rounding"]  # type: ignore[union-attr]
+    right = np.where(np.arange(33) < 3, scale, 0.0)
+    assert value == pytest.approx(oracles.differentiation(matrix, "unit", scale=right), rel=1e-9)
+    assert value < 0.5 * oracles.differentiation(matrix, "unit", scale=scale)  # the control
+    assert dif.differentiation(matrix, normalize="unit", scale=right) == value  # and nothing is said
+    # They may be constant in this set alone, and their level then counts.
+    large = np.where(np.arange(33) < 3, scale, 0.1)
+    of_level = dif.differentiation(matrix, normalize="unit", metric="cosine", scale=large)
+    assert of_level == pytest.approx(oracles.differentiation(matrix, "unit", "cosine", large), rel=1e-6)
+
+
+@pytest.mark.parametrize("rows", [6, 600])
+def test_no_value_comes_of_rounding(rows: int) -> None:
+    """Neither an SD of rounding divides, nor has a response a correlation that only rounding moves."""
+    same = moved_by_rounding((rows, 7))
+    with pytest.warns(dif.DifferentiaWarning, match="gives 0.3 in every unit .*, but for rounding"):
+        assert np.isnan(dif.differentiation(same))
+    assert 0 <= dif.differentiation(same, normalize="none") < 1e-7
+    matrix = np.random.default_rng(0).standard_normal((rows, 7)).astype(np.float32)
+    matrix[3] = same[3]
+    assert len({*same[3]}) > 1
+    for options in ({"normalize": "response"}, {"metric": "correlation"}):
+        with pytest.warns(dif.DifferentiaWarning, match="response 3 is constant and has no correlation"):
+            assert np.isnan(dif.differentiation(matrix, **options))
+    matrix[3] *= 1 + 1e-4 * np.arange(7)  # the control: weak, but no rounding
+    assert dif.differentiation(matrix, normalize="response") > 1
+
+
 def test_a_unit_that_never_changes_adds_nothing() -> None:
     """Under ``unit`` a constant unit has scale 0 and counts in K only."""
     rng = np.random.default_rng(7)

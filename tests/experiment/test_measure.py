@@ -182,6 +182,32 @@ def test_unit_normalisation_pools_all_sets() -> None:
     )
 
 
+def test_units_that_only_rounding_moves_are_told() -> None:
+    """They count as constant in every set, and the result says how many there are."""
+    rng = np.random.default_rng(3)
+    level = np.float32(0.3)
+    sets = {}
+    for name in ("one", "other"):
+        values = rng.standard_normal((12, 20)).astype(np.float32)
+        values[:, 5:] = np.where(rng.random((12, 15)) < 0.5, level, np.nextafter(level, np.float32(1)))
+        sets[name] = {"moved": values, "moving": values[:, :5]}
+    with pytest.warns(dif.DifferentiaWarning, match="only rounding moves 15 of 20 units of 'moved': with"):
+        result = dif.measure_responses(sets, normalize="unit")
+    found = result["differentiation"].sel(draw=0).isel(n_units=0)
+    for name, layers in sets.items():
+        pooled = np.concatenate([of_set["moved"] for of_set in sets.values()]).std(axis=0, dtype=float)
+        assert (pooled > 0).all()
+        right = np.where(np.arange(20) < 5, pooled, 0.0)
+        expected = oracles.differentiation(layers["moved"], "unit", scale=right)
+        assert float(found.sel(set=name, layer="moved")) == pytest.approx(expected, rel=1e-9)
+        wrong = oracles.differentiation(layers["moved"], "unit", scale=pooled)
+        assert abs(wrong - expected) > 0.5
+    warned = json.loads(result.attrs["provenance"])["warnings"]
+    assert [one["kind"] for one in warned] == ["rounding"]
+    assert "15 of 20 units of" in dif.describe_methods(result).text
+    assert dif.measure_responses(sets)["differentiation"].notnull().all()  # and nothing is said
+
+
 @pytest.mark.parametrize("variation", [1.0, 1e-2, 1e-3, 1e-4])
 def test_few_units_beside_many_that_have_other_levels(variation: float) -> None:
     """The SD of one unit loses no digit to its level, which is not that of all."""

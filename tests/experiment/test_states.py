@@ -171,6 +171,19 @@ def test_by_unit_rounding_is_not_divided_by_itself() -> None:
         assert found[trial] == pytest.approx(expected, rel=1e-9)
 
 
+def test_by_unit_rates_that_only_rounding_moves_count_as_constant() -> None:
+    """A trace that is the same but for its last digits adds nothing, and is counted."""
+    rng = np.random.default_rng(0)
+    traces = rng.gamma(2.0, 1.0, (3, 60, 2))
+    still = np.full((3, 60, 4), 1 / 3) * (1 + 2.3e-16 * rng.integers(0, 2, (3, 60, 4)))
+    given = {"a": np.concatenate([traces, still], axis=2)}
+    options: dict[str, Any] = {"normalize": "unit", "states": "rate", "length": 0.35}
+    with pytest.warns(dif.DifferentiaWarning, match="only rounding moves 4 of 6 units of 'all'"):
+        found = measured(given, **options)["trial_differentiation"].values
+    alone = measured({"a": traces}, **options)["trial_differentiation"].values
+    np.testing.assert_allclose(found, alone * np.sqrt(2 / 6), rtol=1e-9)
+
+
 @pytest.mark.parametrize("normalize", ["response", "none"])
 @pytest.mark.parametrize("metric", ["cityblock", "correlation", "cosine"])
 @pytest.mark.filterwarnings("ignore::differentia.DifferentiaWarning")

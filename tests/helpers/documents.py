@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,7 @@ def script(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(DOCS)  # as when it is run
+        patch.setitem(sys.modules, name, module)  # where dataclasses look for it
         spec.loader.exec_module(module)
     return module
 

@@ -222,3 +222,65 @@ def squares_across_repeats(repeats: Any, normalize: str = "layer") -> tuple[list
         for u in range(k)
     )
     return squares, (math.fsum(entries) / len(others) / n / k if normalize == "layer" else 1.0)
+
+
+def unit_scores(values: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return the mean and the variance of each unit over all images."""
+    columns = values.reshape(len(values), -1).T.tolist()
+    return [mean(column) for column in columns], [population_sd(column) ** 2 for column in columns]
+
+
+def random_pool(name: str, size: int, count: int, seed: int) -> list[int]:
+    """Return the first units of a layer's random order."""
+    keys = random_keys(size, "order", seed, name)
+    return sorted(range(size), key=lambda unit: (keys[unit], unit))[:count]
+
+
+def pool_by_filter(name: str, shape: tuple[int, ...], axis: int, count: int, seed: int) -> list[int]:
+    """Return the first units of each filter in random order, the filters taking turns."""
+    size = math.prod(shape)
+    keys = random_keys(size, "order", seed, name)
+    filters: list[list[int]] = [[] for _ in range(shape[axis] if shape else 1)]
+    for unit in range(size):
+        filters[int(np.unravel_index(unit, shape)[axis]) if shape else 0].append(unit)
+    ordered = [sorted(units, key=lambda unit: (keys[unit], unit)) for units in filters]
+    rounds = max(1, min(count, size) // len(filters))
+    return [units[turn] for turn in range(rounds) for units in ordered]
+
+
+def drawn(name: str, pool: int, count: int, draw: int, seed: int, filters: int = 1) -> list[int] | None:
+    """Return the places in a pool that a draw looks at; None where there is no such draw."""
+    used = min(pool, max(filters, count - count % filters))
+    if draw == 0:
+        return list(range(used))
+    if used == pool:
+        return None
+    keys = random_keys(pool, "draw", seed, name, draw)
+    places: list[int] = []
+    for number in range(filters):
+        own = sorted(range(number, pool, filters), key=lambda place: (keys[place], place))
+        places += own[: used // filters]
+    return sorted(places)
+
+
+def differs_by_rounding(values: Any, step: float) -> bool:
+    """Return whether numbers are the same but for four steps of their type."""
+    return bool(max(values) - min(values) <= 4 * step * max(abs(value) for value in values))
+
+
+def defined(
+    matrix: Any, normalize: str, metric: str, scale: Any = None, step: float = 2.0**-23
+) -> float | None:
+    """Return `differentiation`, or None where it has no value."""
+    rows = [[float(value) for value in row] for row in matrix]
+    entries = [value for row in rows for value in row]
+    if min(entries) == max(entries) or (normalize == "layer" and differs_by_rounding(entries, step)):
+        return None
+    if "response" in normalize and any(differs_by_rounding(row, step) for row in rows):
+        return None
+    compared = normalised(rows, normalize, scale)
+    if metric == "correlation" and any(differs_by_rounding(row, step) for row in compared):
+        return None
+    if metric == "cosine" and not all(any(row) for row in compared):
+        return None
+    return differentiation(matrix, normalize, metric, scale)

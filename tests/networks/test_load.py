@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -87,62 +86,6 @@ def test_weights_and_models_by_their_paths(tmp_path: Path) -> None:
         dif.load_network(trained, weights=path, **about)
     with pytest.raises(dif.InputError, match=r"gone\.keras: no such file"):
         dif.load_network(tmp_path / "gone.keras", preprocess="unit")
-
-
-CODE = """
-import sys
-def raises(): raise ValueError("no\\n good")
-def ends(): sys.exit(3)
-def gives(): return {"a": 1}
-"""
-
-
-def test_code_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was raised, and on which of its lines; modules that can't be compiled, or end the program."""
-    monkeypatch.syspath_prepend(tmp_path)
-    for name, code in {
-        "own_code": CODE,
-        "own_typo": "def x(:",
-        "own_script": "\n1 / 0",
-        "own_names": "from own_code import raises",
-    }.items():
-        (tmp_path / f"{name}.py").write_text(code)
-    for spec, told in {
-        "own_code:raises": r"raises failed with ValueError: no good \(own_code\.py, line 3\); mend that code",
-        "own_names:raises": r"raises failed with ValueError: no good \(own_code\.py, line 3\)",
-        "own_code:ends": r"ends failed with SystemExit: 3 \(own_code\.py, line 4\)",
-        "own_code:gives": "this is of type dict; expected a torch",
-        "own_typo:x": r"importing own_typo failed with SyntaxError: .* \(own_typo\.py, line 1\); mend",
-        "own_script:x": r"importing own_script failed with ZeroDivisionError: .* \(own_script\.py, line 2\)",
-    }.items():
-        with pytest.raises(dif.InputError, match=f"^{spec}: {told}") as caught:
-            dif.load_network(spec, preprocess="unit", input_shape=SHAPE)
-        assert "\n" not in str(caught.value)
-
-
-def test_an_installed_package_that_fails_is_no_code_of_the_user(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As one that is made for another PyTorch does; what a package lacks is named all the same."""
-    monkeypatch.syspath_prepend(tmp_path / "site-packages")
-    for name, code in {
-        "of_another": "raise RuntimeError('operator nms does not exist')",
-        "of_yet_another": "raise ImportError('libtorch.so: cannot open')",
-        "in_need": "import not_there",
-    }.items():
-        (tmp_path / "site-packages" / name).mkdir(parents=True)
-        (tmp_path / "site-packages" / name / "__init__.py").write_text(code)
-        (tmp_path / "site-packages" / name / "models.py").touch()
-    version = re.escape(torch.__version__)
-    for spec, told in {
-        "of_another.models:x": r"package 'of_another' can't be imported \(RuntimeError: operator nms does "
-        r"not exist\); it, or what it imports, may be made for another version than PyTorch's here, "
-        rf"{version}: reinstall it",
-        "of_yet_another:x": r"package 'of_yet_another' can't be imported \(ImportError: libtorch\.so: cannot",
-        "in_need:x": r"the module 'in_need' can't be imported \(No module named 'not_there'\); install it",
-    }.items():
-        with pytest.raises(dif.InputError, match=told):
-            dif.load_network(spec, preprocess="unit", input_shape=SHAPE)
 
 
 class Payload:

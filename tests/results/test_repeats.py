@@ -74,6 +74,17 @@ def test_a_unit_that_never_changes() -> None:
         np.testing.assert_allclose(found[name], alone[name] * np.sqrt(20 / 25), rtol=1e-10)
 
 
+def test_units_that_only_rounding_moves_count_as_constant() -> None:
+    """Their SD divides nothing, and they are counted."""
+    rng = np.random.default_rng(0)
+    moving = rng.standard_normal((3, 6, 5)).astype(np.float32)
+    still = np.where(rng.random((3, 6, 4)) < 0.5, np.float32(0.5), np.float32(0.50000006))
+    with pytest.warns(dif.DifferentiaWarning, match="only rounding moves 4 of 9 units of 'all'"):
+        found = dif.measure_repeats(np.concatenate([moving, still], axis=2), normalize="unit")
+    alone = dif.measure_repeats(moving, normalize="unit")
+    assert found["plain"].item() == pytest.approx(alone["plain"].item() * np.sqrt(5 / 9), rel=1e-9)
+
+
 def test_it_finds_what_noise_hides() -> None:
     """Within 2 % of the stimuli without noise, where single repeats are off by more than 20 %."""
     rng = np.random.default_rng(0)

@@ -168,6 +168,58 @@ def test_wrong_attributes(message: str, attributes: Mapping[str, Any]) -> None:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(
+    "value", [None, {}, [], True, b"x", np.zeros(0), np.zeros((2, 2)), "\ud800", "a\0b"], ids=repr
+)
+@pytest.mark.parametrize("where", ["differentiation", "image_note", "thumbnail"])
+def test_attributes_that_can_not_be_kept(where: str, value: Any) -> None:
+    """They are named before they are written; what netCDF holds is kept."""
+    other = whole().assign({where: whole()[where].assign_attrs(mine=value)})
+    with pytest.raises(
+        dif.InputError, match=f"{NOT_ONE}the attribute mine of {where} is .*expected a number"
+    ):
+        validate_result(other)
+    with pytest.raises(dif.InputError, match=f"{NOT_ONE}the attribute mine of the result is"):
+        validate_result(whole().assign_attrs(mine=value))
+    for good in ("ä", 1, 2.5, np.float32(1), ["a", "b"], [1, 2], np.arange(3)):
+        validate_result(whole().assign({where: whole()[where].assign_attrs(mine=good)}))
+
+
+@pytest.mark.parametrize(
+    "name", ["scale_factor", "add_offset", "_FillValue", "coordinates", "dtype", "a\x1b"]
+)
+def test_attributes_that_say_how_numbers_are_stored(name: str) -> None:
+    """Whoever reads the file would change the numbers, or leave it."""
+    other = whole().assign(differentiation=whole()["differentiation"].assign_attrs({name: 2.0}))
+    with pytest.raises(dif.InputError, match=f"{NOT_ONE}differentiation has the attribute '"):
+        validate_result(other)
+
+
+def test_nothing_without_a_size_is_drawn() -> None:
+    """Thumbnails, maps, classes: none is empty, and pictures are grey or have three colours."""
+    for dimension in ("thumbnail_y", "thumbnail_channel", "class", "map_0_x", "map_image", "rank", "score"):
+        with pytest.raises(dif.InputError, match=f"{NOT_ONE}the dimension {dimension} is empty"):
+            validate_result(whole().isel({dimension: []}))
+    with pytest.raises(dif.InputError, match=f"{NOT_ONE}thumbnail has 2 channels; expected 1 .grey. or 3"):
+        validate_result(whole().isel(thumbnail_channel=[0, 1]))
+    validate_result(whole().isel(thumbnail_channel=[0]))
+
+
+def test_labels_stand_once() -> None:
+    """Of dimensions that are no names too; and what is known of values is there as a whole."""
+    for dimension in ("rank", "score"):
+        with pytest.raises(dif.InputError, match=f"{NOT_ONE}{dimension} holds .* twice; expected each label"):
+            validate_result(whole().isel({dimension: [0, 0, 1]}))
+    with pytest.raises(dif.InputError, match=NOT_ONE + r"score is .*; expected the \d+ from -"):
+        validate_result(whole().isel(score=[1, 0]))
+    with pytest.raises(dif.InputError, match=r"there is 'image_\\x1b'; expected names without control"):
+        validate_result(whole().assign_coords({"image_\x1b": whole()["image_note"]}))
+    for name in ("doubt", "freedom", "influence"):
+        with pytest.raises(dif.InputError, match=f"{NOT_ONE}{name} missing"):
+            validate_result(whole().drop_vars(name))
+    validate_result(whole().drop_vars(["log_limit", "doubt", "freedom", "influence", "score"]))
+
+
 STATES = {
     "states": "spectral",
     "length": 0.5,

@@ -14,7 +14,22 @@ import torch
 from helpers.image_files import write
 
 import differentia as dif
-from differentia.stimuli.base import RESIZES, Fit
+from differentia.stimuli.base import RESIZES, Fit, Numbers
+
+
+def test_names_that_are_numbers() -> None:
+    """They are made when asked for, and are what a tuple of them is."""
+    names = Numbers(range(3, 12, 4), "noise_")
+    assert names == ("noise_3", "noise_7", "noise_11")
+    assert names != ("noise_3", "noise_7")
+    assert (names[1], names[-1], len(names)) == ("noise_7", "noise_11", 3)
+    assert list(names[1:]) == ["noise_7", "noise_11"]
+    assert "noise_7" in names
+    assert {names: 1}[tuple(names)] == 1  # type: ignore[index]
+    assert repr(Numbers(range(2))) == "('0', '1')"
+    assert repr(Numbers(range(10**9))) == "<1,000,000,000 names, '0' to '999999999'>"
+    with pytest.raises(IndexError):
+        names[3]
 
 
 def test_resize_and_crop(tmp_path: Path) -> None:

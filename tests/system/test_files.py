@@ -16,8 +16,10 @@ import pytest
 
 import differentia as dif
 from differentia.system.files import (
+    folder_within,
     names_in_one_folder,
     new_folder,
+    read_text,
     require_free,
     require_new,
     require_writable,
@@ -130,6 +132,33 @@ def test_what_is_in_the_way(tmp_path: Path) -> None:
     for folder in (tmp_path / "a.nc", tmp_path / "a.nc" / "below"):
         with pytest.raises(dif.InputError, match=r"^--out x: .*/a\.nc is a file; name a folder"):
             require_free(folder, "--out x", files=[])
+
+
+def test_links_in_a_users_folder(tmp_path: Path) -> None:
+    """None is taken for a folder of ours, wherever it leads; the user's own may be one."""
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "out").symlink_to("scratch")
+    assert folder_within(tmp_path / "out", "figures") == tmp_path / "out" / "figures"
+    for target in ("/", "nowhere", "."):
+        (tmp_path / "out" / "figures").symlink_to(target)
+        message = r"out/figures: is a link, and nothing is written through one .*; remove it, or choose"
+        with pytest.raises(dif.InputError, match=message):
+            folder_within(tmp_path / "out", "figures")
+        with pytest.raises(dif.InputError, match=message):
+            require_free(tmp_path / "out", "--out x", files=["a"], folders=["more", "figures"])
+        (tmp_path / "out" / "figures").unlink()
+    require_free(tmp_path / "out", "--out x", files=["a"], folders=["figures"])
+
+
+def test_texts_are_of_regular_files(tmp_path: Path) -> None:
+    """A pipe is not waited for, nor is anything read of a device; a link to a file is as good as that."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/tty"), tmp_path):
+        with pytest.raises((ValueError, OSError), match=r"not a file|Is a directory|No such device"):
+            read_text(path)
+    (tmp_path / "text").write_bytes(b"\xef\xbb\xbfa\n")
+    (tmp_path / "link").symlink_to("text")
+    assert read_text(tmp_path / "link") == "a\n"
 
 
 def names_in(folder: Path) -> list[str]:

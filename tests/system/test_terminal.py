@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from differentia.system.terminal import printable
+from differentia.errors import printable
 
 
 def test_only_control_characters_are_escaped() -> None:

@@ -5,11 +5,13 @@ Nothing heavy is imported before it is needed, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from differentia.cli import stopping
+from differentia.system.terminal import open_closed_streams
 
 __all__ = ["main", "script"]
 
@@ -23,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def script() -> NoReturn:
     """Run the command line as this process's own purpose: what Ctrl-C stops ends within two seconds."""
+    # Processes that it starts would look for modules in the working folder first.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
+    open_closed_streams()
     try:
         stopping.stop_on_signals()
         status = main()

@@ -66,7 +66,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"differentia {version('differentia')}")
+        print_text(f"differentia {version('differentia')}")
         raise typer.Exit
 
 
@@ -318,6 +318,10 @@ def run(
     ],
     out: Annotated[str | None, opt.text("The folder to write to.", "DIR", shown="out = in the file")] = None,
     *,
+    trust_code: Annotated[
+        bool,
+        typer.Option("--trust-code", help="Run the code that the file names as its network, without asking."),
+    ] = False,
     figures: tuple[str, ...],
     figure_width: float | None,
     dpi: int | None,
@@ -333,9 +337,13 @@ def run(
 ) -> None:
     """Measure what an experiment file says; paths in it are relative to the file.
 
-    Every folder that measure writes holds the experiment.toml that repeats it. Your own code that the file
-    names (package.module:factory) is imported from the working folder, as with measure.
+    What it writes goes to DIR, or to the folder that the file names (out =), which has to lie beside it.
+
+    Every folder that measure writes holds the experiment.toml that repeats it. Code that the file names
+    (package.module:factory) is imported from the working folder, as with measure; it is run with
+    --trust-code, or once you said yes at the terminal.
     """
+    from differentia.cli.loading import require_trusted
     from differentia.cli.neurons import measure_recordings_into
     from differentia.experiment.file import Experiment, ResponsesExperiment, read_experiment
 
@@ -346,7 +354,10 @@ def run(
     shown = measuring.Shown(FigureOptions(figures, figure_width, dpi), as_json, quiet)
     where = measuring.Where(workers, scheduler)
     try:
+        if not out:
+            _require_beside(user_path(experiment), folder)
         if isinstance(read, Experiment):
+            require_trusted(read.network.spec, trusted=trust_code)
             measuring.measure_into(
                 context,
                 folder,
@@ -370,6 +381,15 @@ def run(
             measure_recordings_into(context, folder, read, memory=memory, shown=shown)
     except InputError as error:
         raise InputError(f"{experiment}: {error}") from error
+
+
+def _require_beside(file: Path, folder: str) -> None:
+    """Raise an error where an experiment file would write elsewhere than into its own folder."""
+    own = file if file.is_dir() else file.parent
+    if not user_path(folder).resolve().is_relative_to(own.resolve()):
+        raise InputError(
+            f"out is {folder}, which is not in the file's own folder; give --out DIR to write there"
+        )
 
 
 @_command(

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from differentia.cli.output import told_by_the_library
+from differentia.cli.output import say, told_by_the_library
+from differentia.errors import InputError
 from differentia.networks.specs import NOTHING, names_code, read_network_spec
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ def check_named_network(network: str, **options: Any) -> None:
     """Raise the error that can be told before PyTorch or Keras is imported, if there is one."""
     with _code_found(network):
         read_network_spec(network, {**NOTHING, **options})
+
+
+def require_trusted(network: str, *, trusted: bool) -> None:
+    """Raise an error where the network of a file is code that nobody has allowed to run.
+
+    At a terminal the user is asked, and is shown what would run.
+    """
+    if trusted or not names_code(network):
+        return
+    told = f"the file's network is code, {network!r}, which would be run, and can do all that you can"
+    if all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+        say(f"differentia: {told}. Type yes to run it:")
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+    raise InputError(f"{told}; nothing was run: look at it, and give --trust-code if you trust it")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from differentia.cli.output import print_json, print_result, say, told_by_the_li
 from differentia.errors import InputError
 from differentia.output.options import FigureOptions
 from differentia.system.choices import UNITS
-from differentia.system.files import require_free, require_writable, user_path
+from differentia.system.files import folder_within, require_free, require_writable, user_path
 from differentia.system.locking import held
 from differentia.system.progress import shown_progress
 from differentia.system.showing import counted
@@ -349,22 +349,23 @@ def write_views(
     from differentia.results.contrasts import contrasts_between_sets
 
     tell = progress or (lambda done, total, what: None)
+    pictures = folder_within(folder, FIGURES)
     contrasts = cache(
         lambda: contrasts_between_sets(next(iter(results.values())), progress=progress or False)
     )
 
     def draw() -> None:
         compared = contrasts() if figures.formats else []
-        save_figures(results, folder / FIGURES, compared, progress=progress or False, **vars(figures))
+        save_figures(results, pictures, compared, progress=progress or False, **vars(figures))
 
     def explain() -> None:
         tell(0, 1, "report")
         write_report(results, folder / REPORT, contrasts=contrasts())
         tell(1, 1, "report")
 
-    before = saved_figures(folder / FIGURES)
+    before = saved_figures(pictures)
     views = {
-        folder / FIGURES: make_unless_unchanged(folder / FIGURES, origin_of_figures(results, figures), draw),
+        pictures: make_unless_unchanged(pictures, origin_of_figures(results, figures), draw),
         folder / REPORT: make_unless_unchanged(folder / REPORT, origin_of_report(results), explain),
     }
     return views | {figure: True for figure in before if not figure.exists()}

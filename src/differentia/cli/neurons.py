@@ -17,7 +17,7 @@ from differentia.cli.measuring import EXPERIMENT, FIGURES, REPORT, STORE, Shown
 from differentia.cli.output import print_json, print_paragraph, print_table, print_text, say, written_value
 from differentia.cli.tables import Column, aligned
 from differentia.errors import InputError
-from differentia.system.files import names_in_one_folder, require_writable
+from differentia.system.files import folder_within, names_in_one_folder, require_writable
 from differentia.system.locking import held
 
 if TYPE_CHECKING:
@@ -74,11 +74,12 @@ def measure_recordings_into(
             )
         else:
             results = {}
+            places = {name: folder_within(folder, name) for name in recordings}
             for name, recording in recordings.items():
                 if not shown.quiet:
                     say(f"differentia: session {name}")
                 results[name], _ = _measure_session(
-                    context, experiment, folder / name, name, recording, progress=progress, **told
+                    context, experiment, places[name], name, recording, progress=progress, **told
                 )
             together = _write_sessions(folder, experiment, recordings, results, shown.figures)
     if len(recordings) == 1:
@@ -263,16 +264,17 @@ def _draw(folder: Path, pictures: Mapping[str, Callable[[Any], Any]], figures: F
     from differentia.output.figures.panels import RESOLUTION
     from differentia.output.figures.save import Picture, save_picture
 
+    place = folder_within(folder, FIGURES)
     if figures.formats:
-        require_writable(folder / FIGURES, str(folder / FIGURES))
+        require_writable(place, str(place))
     for name, draw in pictures.items():
-        save_picture(Picture(name, RESOLUTION, draw), figures, folder / FIGURES)
+        save_picture(Picture(name, RESOLUTION, draw), figures, place)
 
 
 def _remove_pictures(folder: Path) -> None:
     """Remove what an earlier run has drawn of sessions and trials."""
     for name in PICTURES:
-        for path in (folder / FIGURES).glob(f"{name}.*"):
+        for path in folder_within(folder, FIGURES).glob(f"{name}.*"):
             path.unlink()
 
 

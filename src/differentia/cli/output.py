@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import shutil
 import sys
 import textwrap
@@ -13,10 +14,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from differentia.cli.tables import WIDTH_IN_FILES, Column, aligned, table_lines
-from differentia.system.terminal import printable
+from differentia.errors import printable
+from differentia.system.terminal import PrintableStream
 
 #: What is printed of more sets than have a column.
 QUANTILES = {"10 %": 0.1, "median": 0.5, "90 %": 0.9}
@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
 def say(message: str) -> None:
     """Print a message on one line of stderr, above a progress bar."""
-    # Not by typer.echo, which goes past what Rich puts in the place of stderr, into the bar.
-    sys.stderr.write(printable(" ".join(message.split())) + "\n")
+    sys.stderr.write(" ".join(message.split()) + "\n")
     sys.stderr.flush()
 
 
 def print_text(text: str = "", *, bold: bool = False) -> None:
     """Print lines of text on stdout."""
-    typer.echo(typer.style(printable(text), bold=True) if bold else printable(text))
+    if bold and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+        _as_it_is(f"\x1b[1m{printable(text)}\x1b[0m\n")
+    else:
+        sys.stdout.write(f"{printable(text)}\n")
 
 
 def print_json(content: Any) -> None:
@@ -49,7 +51,18 @@ def print_json(content: Any) -> None:
 
 def print_csv(text: str) -> None:
     """Print a table of CSV on stdout; a pipe gets names as they are."""
-    typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
+    if sys.stdout.isatty():
+        sys.stdout.write(text)
+    else:
+        _as_it_is(text)
+
+
+def _as_it_is(text: str) -> None:
+    stream = sys.stdout
+    if isinstance(stream, PrintableStream):
+        stream.write_as_it_is(text)
+    else:
+        stream.write(text)
 
 
 def print_table(title: str, names: Column, columns: Sequence[Column]) -> None:

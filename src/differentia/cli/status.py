@@ -33,7 +33,8 @@ def print_status(given: str, *, as_json: bool) -> None:
 
 
 def _print_status(given: str, *, as_json: bool) -> None:
-    from differentia.recording.store.contents import contents_of, is_store
+    from differentia.recording.store.contents import contents_of
+    from differentia.recording.store.disk import is_store
 
     folder = user_path(given)
     if folder.is_file():

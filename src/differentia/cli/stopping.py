@@ -55,7 +55,8 @@ def tell(arguments: Sequence[str]) -> int:
         how = ": it goes on where it stopped" if goes_on else ""
         # A progress bar may have hidden the cursor, and stands on the line.
         clear = "\r\x1b[2K\x1b[?25h" if os.isatty(2) else ""
-        os.write(2, f"{clear}differentia: stopped; run the same command again{how}\n".encode())
+        with suppress(OSError):  # where it is closed
+            os.write(2, f"{clear}differentia: stopped; run the same command again{how}\n".encode())
     return 128 + (received[0] if received else signal.SIGINT)
 
 

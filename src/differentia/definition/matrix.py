@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int, Num
 
+from differentia.definition.rounding import only_rounding
 from differentia.system.tasks import Workers
 
 #: Entries (not bytes) of a block of responses, 2 MiB as float64, which stays in a core's cache.
@@ -258,7 +259,7 @@ class Rows:
         return np.concatenate(of_spans(_square_sums, self))
 
     def constant(self) -> Bool[np.ndarray, " n"]:
-        """Return which responses are the same in every unit."""
+        """Return which responses are the same in every unit, but for rounding."""
         return np.concatenate(of_spans(_constant, self))
 
     def of(self, responses: Int[np.ndarray, " m"]) -> Rows:
@@ -327,7 +328,8 @@ def _constant(rows: Rows) -> Bool[np.ndarray, " n"]:
     for block in rows.blocks():
         np.minimum(lowest, block.min(axis=1), out=lowest)
         np.maximum(highest, block.max(axis=1), out=highest)
-    return lowest == highest
+    constant: Bool[np.ndarray, " n"] = only_rounding(lowest, highest, rows.values.dtype)
+    return constant
 
 
 def _of_rows(number: PerRow, rows: slice) -> float | Float[np.ndarray, "some 1"]:

@@ -20,9 +20,11 @@ import numpy as np
 from jaxtyping import Float, Num
 from numpy.typing import ArrayLike
 
+from differentia.definition.deviations import rounded_in_words
 from differentia.definition.matrix import ResponseMatrix, Rows, extremes
 from differentia.definition.medians import middle, middle_of_few
 from differentia.definition.pairs import PRECISION, by_blocks, squared_euclidean
+from differentia.definition.rounding import moved_by_rounding, only_rounding
 from differentia.definition.tiles import ByBlocks, DoubtError, SquaredEuclidean, Tiles
 from differentia.errors import InputError, require_known, short_tracebacks, warn
 from differentia.system.choices import METRIC, NORMALIZE
@@ -157,6 +159,8 @@ def evaluate(
     lowest, highest = extremes(responses, workers)
     if lowest == highest:
         return Differentiation(math.nan, gives_the_same(lowest))
+    if normalize == "layer" and only_rounding(lowest, highest, responses.dtype):
+        return Differentiation(math.nan, f"{gives_the_same(lowest)}, but for rounding")
     few = responses.shape[0] <= FEW_RESPONSES
     if is_raw_euclidean(normalize, metric) and not few:
         value = _from_float32(
@@ -201,7 +205,7 @@ def pair_distances(
     It is None where the measure has no value.
     """
     ends = extremes(responses)
-    if ends[0] == ends[1]:
+    if ends[0] == ends[1] or (normalize == "layer" and only_rounding(*ends, responses.dtype)):
         return None
     try:
         rows = _as_compared(responses, ends, normalize, metric, scale)
@@ -252,7 +256,8 @@ def differentiation(
         difference, ``correlation`` and ``cosine`` are one minus the similarity.
     scale : (n_units,), optional
         For ``normalize="unit"`` only: each unit's SD over the responses of *all* sets (0 for a unit
-        that never changes: it contributes nothing).
+        that never changes: it contributes nothing). A unit that only rounding moves counts as one, with a
+        `DifferentiaWarning`.
 
     Returns
     -------
@@ -332,8 +337,16 @@ def _checked_scale(scale: ArrayLike | None, responses: np.ndarray, normalize: st
             f"scale has the shape {array.shape}; expected ({responses.shape[1]},): "
             "one finite SD >= 0 for each unit"
         )
-    wrong = (responses.max(axis=0) != responses.min(axis=0)) & (array == 0)
+    lowest, highest = responses.min(axis=0), responses.max(axis=0)
+    constant = moved_by_rounding(responses, lowest, highest, responses.dtype)
+    wrong = (array == 0) & ~constant
     if wrong.any():
         unit = int(np.argmax(wrong))
         raise InputError(f"scale is 0 for unit {unit}, which varies in A; expected its SD")
+    # An SD is at most half of what lies between the lowest and the highest response of all sets.
+    reach = moved_by_rounding(responses, highest - 2 * array, highest.astype(np.float64), responses.dtype)
+    rounded = constant & reach & (array > 0)
+    if rounded.any():
+        array = np.where(rounded, 0.0, array)
+        warn("rounding", rounded_in_words({"A": int(rounded.sum())}, {"A": len(array)}))
     return array

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.distance import squareform
 
+from differentia.definition.deviations import Deviations, deviations
 from differentia.definition.grams import Grams, readings
 from differentia.definition.matrix import Part, ResponseMatrix, Rows, at_hand
 from differentia.definition.measure import (
@@ -50,6 +51,8 @@ class Looked(NamedTuple):
     square_sums: Float[np.ndarray, " image"]
     distances: Float[np.ndarray, "image image"] | None
     confidences: dict[tuple[str, int], Confidence]
+    #: Units that count as constant, since only rounding moves them, where each is divided by its SD.
+    rounded: int = 0
 
 
 #: The mean of each response over its units, and that of its squares.
@@ -71,7 +74,7 @@ class Portion:
     distances: bool
     budget: int
     moments: Moments | None = None  # of the layer
-    scale: Float[np.ndarray, " k"] | None = None
+    scale: Deviations | None = None  # of all units, where it was found elsewhere
     #: Some of the choices of units; None for all.
     some: slice | None = None
     workers: Workers | None = None
@@ -141,7 +144,7 @@ class _Layer:
     metric: str
     budget: int
     #: Of each unit, over the responses of all sets of the layer; None where it is yet to be found.
-    scale: Float[np.ndarray, " k"] | None = None
+    scale: Deviations | None = None
     #: Who does what takes long; then what is read is at hand nowhere.
     workers: Workers | None = None
     #: Of all units, where those at hand stand for them.
@@ -162,7 +165,8 @@ class _Layer:
             self.look_at_all(together, distances and len(together) == len(self.sets))
         self.look_at_the_rest()
         of_images = self.distances() if distances else None
-        return Looked(self.found, self.sums, self.square_sums, of_images, self.confidences)
+        rounded = 0 if self.scale is None else self.scale.rounded
+        return Looked(self.found, self.sums, self.square_sums, of_images, self.confidences, rounded)
 
     @property
     def _dtype(self) -> str:
@@ -190,9 +194,9 @@ class _Layer:
 
     def look_at_the_rest(self) -> None:
         """Find each value that was not found by evaluating it by itself."""
-        scale = self.scale
-        if scale is None and self.normalize == "unit":
-            scale = pooled_sd(self.recorded)
+        if self.scale is None and self.normalize == "unit":
+            self.scale = deviations(self.recorded)
+        scale = None if self.scale is None else self.scale.sd
         for used in dict.fromkeys(choice.used for choice in self.choices):
             left = [
                 (name, choice)
@@ -393,10 +397,3 @@ def _spreads(values: ResponseMatrix, sets: Mapping[str, slice]) -> dict[str, flo
         for name, rows in sets.items():
             sums[name] += float(np.square(block[rows] - block[rows].mean(axis=0)).sum())
     return sums
-
-
-def pooled_sd(values: ResponseMatrix) -> Float[np.ndarray, " k"]:
-    """Return each unit's population SD over the responses of all sets; exactly 0 where it is constant."""
-    blocks = Rows(values).blocks()
-    varies = ((block.std(axis=0), block.max(axis=0) > block.min(axis=0)) for block in blocks)
-    return np.concatenate([np.where(known, sd, 0.0) for sd, known in varies])

@@ -15,15 +15,17 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from differentia.definition.deviations import deviations
 from differentia.definition.matrix import Part, at_hand
 from differentia.definition.medians import MOST_OF_A_TASK
-from differentia.experiment.analysis import MOST_TOGETHER, Looked, Portion, pooled_sd
+from differentia.experiment.analysis import MOST_TOGETHER, Looked, Portion
 from differentia.experiment.options import MeasureOptions
 from differentia.networks.layers import Layer
 from differentia.recording.responses import Responses
 from differentia.recording.units import unit_kind
 from differentia.results.confidence import Confidence
 from differentia.system.tasks import Workers
+from differentia.system.turns import in_turn
 
 #: Bytes that the measuring of a layer takes, beside what is read of the disk.
 OF_A_LAYER = 2**27
@@ -60,6 +62,8 @@ class LayerMeasures(NamedTuple):
     undefined: list[Undefined]
     #: Of draw 0, by set and number of units; None where they are not known.
     confidences: list[list[Confidence | None]]
+    #: Units that count as constant, since only rounding moves them, where each is divided by its SD.
+    rounded: int
 
 
 def measure_layers(
@@ -101,7 +105,7 @@ def _looked_at_elsewhere(wholes: Sequence[Portion], workers: Workers) -> Iterato
     """Measure layers in tasks, and yield what was found in their order."""
     if wholes[0].options.normalize == "unit":
         names = [f"deviations-{whole.layer.name}" for whole in wholes]
-        scales = dict(workers.each(pooled_sd, [(whole.recorded,) for whole in wholes], names=names))
+        scales = dict(workers.each(deviations, [(whole.recorded,) for whole in wholes], names=names))
         wholes = [replace(whole, scale=scales[at]) for at, whole in enumerate(wholes)]
     of_layers = [[*_shared_out(whole)] for whole in wholes]
     alone = [(at, share) for at, shares in enumerate(of_layers) for share in shares if not share.by_tiles]
@@ -199,7 +203,8 @@ def _joined(whole: Portion, found: Sequence[tuple[_Share, Looked]]) -> Looked:
     if len(found) == 1 and found[0][0].portion is whole:
         return found[0][1]
     n = whole.recorded.shape[0]
-    joined = Looked({}, np.full(n, np.nan), np.full(n, np.nan), None, {})
+    rounded = 0 if whole.scale is None else whole.scale.rounded
+    joined = Looked({}, np.full(n, np.nan), np.full(n, np.nan), None, {}, rounded)
     for share, looked in found:
         joined.found.update(looked.found)
         joined.confidences.update(looked.confidences)
@@ -212,7 +217,7 @@ def _joined(whole: Portion, found: Sequence[tuple[_Share, Looked]]) -> Looked:
 @contextmanager
 def threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Give threads in which PyTorch uses one core each; in all others, also later ones, as many as before."""
-    cores, all_begun = torch.get_num_threads(), Barrier(workers)
+    all_begun = Barrier(workers)
 
     def begin(_: int) -> None:
         torch.get_num_threads()  # which, the first time in a thread, takes over what was set elsewhere
@@ -220,13 +225,15 @@ def threads_of_one_core(workers: int) -> Iterator[ThreadPoolExecutor]:
         all_begun.wait()  # so that each thread begins once
 
     with ThreadPoolExecutor(workers) as threads:
-        try:
-            list(threads.map(begin, range(workers)))
-        except BaseException:
-            all_begun.abort()  # else those that have begun wait for one that could not
-            raise
-        finally:
-            torch.set_num_threads(cores)
+        with in_turn():
+            cores = torch.get_num_threads()
+            try:
+                list(threads.map(begin, range(workers)))
+            except BaseException:
+                all_begun.abort()  # else those that have begun wait for one that could not
+                raise
+            finally:
+                torch.set_num_threads(cores)
         yield threads
 
 
@@ -251,4 +258,6 @@ def _arranged(
         [looked.confidences.get((name, responses.units_used(layer, count))) for count in counts]
         for name in responses.sets
     ]
-    return LayerMeasures(values, looked.sums, looked.square_sums, looked.distances, undefined, confidences)
+    return LayerMeasures(
+        values, looked.sums, looked.square_sums, looked.distances, undefined, confidences, looked.rounded
+    )

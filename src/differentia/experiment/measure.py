@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from differentia.definition.deviations import rounded_in_words
 from differentia.errors import InputError, warn
 from differentia.experiment.checks import check_measurement, counts_of, require_fitting
 from differentia.experiment.layers import Undefined, measure_layers
@@ -297,6 +298,7 @@ def _measure_recorded(
     if n_images <= MOST_IMAGES_WITH_DISTANCES:
         distance = untouched_array((n_layers, n_images, n_images), np.float32)
     undefined: list[Undefined] = []
+    rounded: dict[str, int] = {}
     confidences: list[list[list[Confidence | None]]] = []
     wanted = distance is not None
     progress(0, n_layers, "measuring")
@@ -308,12 +310,16 @@ def _measure_recorded(
         if distance is not None:
             distance[at] = measured.distances
         undefined += measured.undefined
+        rounded[responses.layers[at].name] = measured.rounded
         progress(at + 1, n_layers, "measuring")
     warned = list(responses.provenance.get("warnings", ()))
     if renamed := renamed_in_words(responses.attributes):
         warned.append(warn("other", renamed))
     if undefined:
         warned.append(_warn_of_undefined(undefined, responses.unit_kind))
+    if any(rounded.values()):
+        pools = {name: len(units) for name, units in responses.units.items()}
+        warned.append(warn("rounding", rounded_in_words(rounded, pools)))
     reference, set_references = references_for(responses, options.reference)
     result = build_result(
         responses,

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Unpack
 import numpy as np
 from jaxtyping import Float, Int
 
+from differentia.definition.deviations import rounded_in_words
 from differentia.definition.measure import Differentiation, evaluate
+from differentia.definition.rounding import only_rounding
 from differentia.errors import InputError, require_count, warn
 from differentia.experiment.measure import references_for, versions_of
 from differentia.experiment.options import MeasureKeywords, MeasureOptions, measure_options
@@ -182,6 +184,7 @@ class _Measurement:
         values = np.full((n_trials, len(layers), len(self.counts), self.options.draws), np.nan)
         n_states = np.zeros(n_trials)
         undefined: list[_Undefined] = []
+        self.rounded: dict[str, int] = {}
         total = n_trials * len(layers)
         progress(0, total, "measuring")
         for at, layer in enumerate(layers):
@@ -210,8 +213,10 @@ class _Measurement:
     def _scale(self, layer: Layer) -> Float[np.ndarray, "unit k"]:
         """Return the SD of each value over the states of all trials and sets; 0 where it is but rounding."""
         count, mean, squares = 0, np.zeros(()), np.zeros(())
+        lowest, highest = np.full((), np.inf), np.full((), -np.inf)
         for found in self._states(layer):
             own, n = found.mean(axis=0), len(found)
+            lowest, highest = np.minimum(lowest, found.min(axis=0)), np.maximum(highest, found.max(axis=0))
             shift = own - mean
             # The sums of squares of two parts, joined (Chan, Golub and LeVeque 1983).
             squares = (
@@ -219,8 +224,11 @@ class _Measurement:
             )
             count, mean = count + n, mean + shift * (n / (count + n))
         scale = np.sqrt(squares / count)
-        scale[scale < _ROUNDING * np.abs(mean).max(axis=-1, keepdims=True)] = 0.0
-        return scale
+        constant = only_rounding(lowest, highest, scale.dtype)
+        constant |= scale < _ROUNDING * np.abs(mean).max(axis=-1, keepdims=True)
+        moved = constant.all(axis=-1) & (lowest < highest).any(axis=-1)
+        self.rounded[layer.name] = int(np.count_nonzero(moved))
+        return np.where(constant, 0.0, scale)
 
     def _values(
         self,
@@ -269,6 +277,9 @@ class _Measurement:
                 f"differentiation is NaN for {len(undefined)} trials, and so for their sets: {listed}; leave "
                 "those trials out (where=, --where), or take longer ones",
             )
+        if any(self.rounded.values()):
+            sizes = {layer.name: layer.size for layer in self.responses.layers}
+            yield warn("rounding", rounded_in_words(self.rounded, sizes))
         if self.options.normalize == "none" and (told := [*self._what_differs_too()]):
             yield warn("other", "; ".join(told))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import operator
 import os
 from abc import ABC, abstractmethod
@@ -27,13 +28,16 @@ from differentia.networks.calls import (
 )
 from differentia.networks.discovery import Found, discover
 from differentia.networks.layers import INPUT, LEAVES, OPERATIONS, Layer, Unrecorded, without_operations
+from differentia.networks.misfits import lack_of_memory
 from differentia.networks.operations import unseen
 from differentia.networks.origin import Origin
 from differentia.networks.probes import as_tensor
 from differentia.networks.tokens import ALL, with_tokens
 from differentia.networks.transforms import Transform
+from differentia.system.machine import free_memory, written_size
 from differentia.system.random import fixed_generator
 from differentia.system.showing import Shown
+from differentia.system.turns import in_turn
 
 #: The environment variable that turns off, as ``0``, what relies on PyTorch's private API (`networks.graph`).
 GRAPHS = "DIFFERENTIA_GRAPHS"
@@ -243,10 +247,16 @@ class Network(Shown, ABC):
         """
         if pixels is None:
             pixels = fixed_generator().integers(0, 256, (2, *self.input_shape), dtype=np.uint8)
-        self.operations = operations
-        found = discover(self, pixels)
-        self._found = found if tokens == ALL else with_tokens(found, self, tokens)
-        return self._found
+        with in_turn():
+            self.operations = operations
+            try:
+                found = discover(self, pixels)
+            except MemoryError as error:
+                raise RecordingError(
+                    f"{self.name}: {lack_of_memory(error)}; use a smaller input_shape (--input-size)"
+                ) from error
+            self._found = found if tokens == ALL else with_tokens(found, self, tokens)
+            return self._found
 
     @cached_property
     def _names(self) -> Names:
@@ -352,6 +362,7 @@ class Network(Shown, ABC):
             Whether functions that modules call are reported too; as they were looked for, where None.
         """
         calls: Counter[str] = Counter({INPUT: 1})
+        names = self._names
         operations = self.operations if operations is None else operations
         if operations:  # of the network's, not of those who observe
             observe = partial(unseen, observe)
@@ -362,7 +373,7 @@ class Network(Shown, ABC):
             if modules is None or call.module in modules:
                 given = [(suffix, part) for suffix, part in parts_of(output) if part is not None]
                 for suffix, part in given or [("", None)]:
-                    observe(self._names.name(call.module, nth, suffix), call, part)
+                    observe(names.name(call.module, nth, suffix), call, part)
 
         first = 1 if self.channels_first else len(batch.shape) - 1
         shown = Call(INPUT, "Input", channel_axis=lambda batch: first)
@@ -370,7 +381,8 @@ class Network(Shown, ABC):
         if following is not None:
             following(shown)
         try:
-            self.run(batch, carrying_errors(each_output), following=following, operations=operations)
+            with in_turn():
+                self.run(batch, carrying_errors(each_output), following=following, operations=operations)
         except ObserverFailedError as failed:
             raise failed.args[0] from None
         return calls
@@ -394,5 +406,19 @@ def image_shape(network: str, given: Any, *, channels_first: bool) -> tuple[int,
     if min(first, second, third) < 1 or not {first, third} & {1, 3}:
         raise problem
     if first in (1, 3) and (third not in (1, 3) or channels_first):
-        return second, third, first
+        first, second, third = second, third, first
+    require_room(network, (first, second, third))
     return first, second, third
+
+
+def require_room(network: str, shape: tuple[int, int, int]) -> None:
+    """Raise an error where no batch of images (height, width, channels) can fit: two, as they are looked at.
+
+    They are held as bytes and as float32.
+    """
+    needed, free = 2 * math.prod(shape) * (1 + 4), free_memory()
+    if needed > free:
+        raise InputError(
+            f"{network}: two images of {shape[0]:,} x {shape[1]:,} take {written_size(needed)}, and "
+            f"{written_size(free)} of memory are free; give a smaller input_shape (--input-size)"
+        )

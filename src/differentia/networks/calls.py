@@ -10,6 +10,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from differentia.errors import InputError, has_control_characters, shortened
 from differentia.networks.layers import INPUT, PRESETS
 
 
@@ -117,6 +118,11 @@ class Names:
 
     def __init__(self, modules: Iterable[str]) -> None:
         names = list(modules)
+        for name in names:
+            if has_control_characters(name):  # no table, figure or terminal could hold it
+                raise InputError(
+                    f"the network has a layer named {shortened(name)!r}, with control characters; rename it"
+                )
         self._confusing = {name for name in names if set(name) & set(":[")}
         runs = (len(run) for name in names for run in re.findall(":+", name))
         self._colons = ":" * (1 + max(runs, default=0))

@@ -21,12 +21,23 @@ class ClassIndex(NamedTuple):
     ids: tuple[str, ...] | None = None
     names: tuple[str, ...] | None = None
 
+    @property
+    def shown(self) -> ClassIndex:
+        """The same, or nothing where a name or an identifier has control characters: classes have numbers."""
+        return (
+            ClassIndex()
+            if any(map(has_control_characters, (*(self.ids or ()), *(self.names or ()))))
+            else self
+        )
+
 
 def read_class_index(path: Path, spec: str) -> ClassIndex:
     """Return the classes of a file: their names by line, or JSON, also as Keras has it with WordNet ids."""
     if not path.exists():
         raise InputError(f"{spec}: there is no file {path}; expected one of the names of classes")
     try:
+        if not path.is_file():
+            raise ValueError("it is a folder, a pipe or a device")
         text = _text_of(path)
         if path.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
             return _of_json(json.loads(text))
@@ -68,7 +79,7 @@ def _of_json(index: Any) -> ClassIndex:
     if not all(isinstance(one, list) and [*map(type, one)] == [str, str] for one in classes):
         raise ValueError("a class is not an identifier and a name")
     ids, names = zip(*classes, strict=True)
-    return ClassIndex(ids, _checked(names))
+    return ClassIndex(_checked(ids), _checked(names))
 
 
 def _checked(names: Any) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from differentia.networks.torch import TorchNetwork
+from differentia.system.random import torch_numbers_kept
 
 #: Height, width and channels of the images.
 INPUT_SHAPE = (32, 32, 1)
@@ -46,7 +47,7 @@ def build_digits_module() -> torch.nn.Module:
 
 def load_digits_network(*, device: str = "cpu", dtype: str | None = None) -> TorchNetwork:
     """Return the trained network, ready to be recorded."""
-    with torch.random.fork_rng(devices=[]):  # whose state the weights that are replaced next would change
+    with torch_numbers_kept(0):  # which the weights that are replaced next would change
         module = build_digits_module()
     module.load_state_dict(load_file(WEIGHTS))
     return TorchNetwork(

@@ -20,6 +20,7 @@ from jaxtyping import UInt8
 from differentia.errors import InputError, in_one_line
 from differentia.networks.arguments import FORWARD, advice, advice_of, arguments_of
 from differentia.networks.base import Network, image_shape
+from differentia.networks.bounds import Bound, keras_weights_counted
 from differentia.networks.calls import Call, Observer
 from differentia.networks.class_files import ClassIndex, read_class_index
 from differentia.networks.devices import say_untried
@@ -39,8 +40,9 @@ def import_keras() -> Any:
     """Return the module ``keras``, on PyTorch unless the user chose another backend."""
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", "torch")
-    with python_numbers_kept():  # the import draws a seed
-        import keras
+        with python_numbers_kept():  # the import draws a seed
+            import keras
+    import keras
 
     return keras
 
@@ -394,11 +396,13 @@ def load_application(
         height, width, channels = image_shape(spec, input_shape, channels_first=False)
         first = import_keras().config.image_data_format() == "channels_first"
         options["input_shape"] = (channels, height, width) if first else (height, width, channels)
+    bound = Bound(spec)
     try:
         with python_numbers_kept(seed), _seeds_of_layers(seed):
-            model = _construct_afresh(constructor, options, device)
+            model = _construct_afresh(constructor, options, device, bound)
     except Exception as error:  # Keras reports a failed download as a bare Exception
-        raise InputError(_construction_problem(spec, name, weights, error)) from error
+        problem = InputError(_construction_problem(spec, name, weights, error))
+        raise bound.error or problem from error
     if path is not None:
         load_keras_weights(model, path, spec)
     own = partial(sys.modules[constructor.__module__].preprocess_input, data_format="channels_last")
@@ -429,16 +433,19 @@ def load_keras_file(path: str, *, device: str, **about: Any) -> KerasNetwork:
     file = user_path(path)
     require_device(device)
     load_model = import_keras().saving.load_model
-    require_harmless_model(file)
+    bound = Bound(path, require_harmless_model(file))
     try:
-        with on_device(device), python_numbers_kept():
+        with on_device(device), python_numbers_kept(), keras_weights_counted(bound):
             model = load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on broken or unsafe files
-        raise InputError(f"{path}: can't be read as a Keras model: {brief(error)}") from error
+        problem = InputError(f"{path}: can't be read as a Keras model: {brief(error)}")
+        raise bound.error or problem from error
     return KerasNetwork(model, name=path, device=device, **about)
 
 
-def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], device: str) -> Any:
+def _construct_afresh(
+    constructor: Callable[..., Any], options: dict[str, Any], device: str, bound: Bound
+) -> Any:
     """Return a new model whose unnamed layers are named as in a fresh process.
 
     Keras numbers them on and on, and which units are drawn from a layer depends on its name, so that a
@@ -448,7 +455,7 @@ def _construct_afresh(constructor: Callable[..., Any], options: dict[str, Any], 
 
     def construct() -> Any:
         import_keras().config.set_dtype_policy(policy)
-        with on_device(device):
+        with on_device(device), keras_weights_counted(bound):
             return constructor(**options)
 
     with ThreadPoolExecutor(1) as thread:

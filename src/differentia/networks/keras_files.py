@@ -28,8 +28,8 @@ MEMBERS = frozenset({"metadata.json", CONFIG_MEMBER, WEIGHTS_MEMBER})
 #: In bytes: ten thousand layers take some ten million.
 MOST_CONFIG = 64_000_000
 
-#: How many times larger a file may become that was compressed; weights shrink by less than two.
-MOST_GROWTH = 100
+#: How many times larger weights may be than their file; compressed, they shrink by less than two.
+MOST_GROWTH = 10
 
 #: Layers that run code of the file, unpickle, or read other files; and what is made from them.
 REFUSED = (
@@ -51,9 +51,15 @@ FUNCTIONS = ("activations", "losses", "metrics", "ops")
 VALUES = frozenset({"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"})
 
 
-def require_harmless_model(path: Path) -> None:
-    """Raise an error unless a ``.keras`` file holds plain weights, and layers of Keras or registered ones."""
-    with _plain_archive(path) as archive:
+def require_harmless_model(path: Path) -> int:
+    """Return the bytes of weights in a ``.keras`` file, which are plain, with layers of Keras or registered.
+
+    Raises
+    ------
+    InputError
+        It is something else, or holds more.
+    """
+    with _plain_archive(path) as (archive, held):
         try:
             config = json.loads(archive.read(CONFIG_MEMBER))
         except (ValueError, RecursionError) as error:
@@ -62,6 +68,7 @@ def require_harmless_model(path: Path) -> None:
             raise ValueError(f"{CONFIG_MEMBER} is not a JSON object; save the model again with model.save")
         config.pop("compile_config", None)  # which is not read
         _require_known_objects(config)
+        return held
 
 
 def require_harmless_weights(path: Path) -> None:
@@ -70,7 +77,7 @@ def require_harmless_weights(path: Path) -> None:
         with _plain_archive(path):
             pass
     elif path.name.endswith((".h5", ".hdf5")):
-        require_plain_hdf5(path, str(path))
+        _require_compact(require_plain_hdf5(path, str(path)), path)
     else:
         raise InputError(
             f"{path}: is not a file of Keras weights (it is {kind_of(head_of(path))}); "
@@ -79,15 +86,16 @@ def require_harmless_weights(path: Path) -> None:
 
 
 @contextmanager
-def _plain_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Give the archive of a ``.keras`` file that holds what Keras writes, its weights being plain."""
+def _plain_archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, int]]:
+    """Give the archive of a ``.keras`` file that holds what Keras writes, and the bytes of its weights."""
     try:
         with zipfile.ZipFile(path) as archive:
             _require_known_members(archive, os.path.getsize(path))
             weights = archive.getinfo(WEIGHTS_MEMBER)
             with archive.open(weights) as file:
-                require_plain_hdf5(file, f"{path}: {WEIGHTS_MEMBER}", size=weights.file_size)
-            yield archive
+                held = require_plain_hdf5(file, f"{path}: {WEIGHTS_MEMBER}", size=weights.file_size)
+            _require_compact(held, path)
+            yield archive, held
     except (InputError, MemoryError):
         raise
     except ValueError as error:
@@ -119,6 +127,16 @@ def _require_known_members(archive: zipfile.ZipFile, size: int) -> None:
     if sizes[CONFIG_MEMBER] > MOST_CONFIG or total > MOST_GROWTH * size + SMALL:
         raise ValueError(
             f"it would grow to {total:,} bytes: it is damaged, or made to fill the memory; don't use it"
+        )
+
+
+def _require_compact(held: int, path: Path) -> None:
+    """Raise an error for weights that are far larger than the file that they are in."""
+    size = os.path.getsize(path)
+    if held > MOST_GROWTH * size + SMALL:
+        raise InputError(
+            f"{path}: declares {held:,} bytes of data in a file of {size:,}: it is damaged, or made to fill "
+            "the memory; don't use it"
         )
 
 

@@ -10,6 +10,7 @@ from typing import IO, Any
 
 from differentia.networks.keras_files import WEIGHTS_MEMBER
 from differentia.networks.misfits import brief, misfit, unfitting
+from differentia.system.turns import in_turn
 
 #: Groups of variables in Keras's format that are no weights.
 NO_WEIGHTS = frozenset(("optimizer", "seed_generator"))
@@ -27,7 +28,7 @@ def load_keras_weights(model: Any, path: Path, spec: str) -> None:
     """
     problem = ""
     try:
-        with warnings.catch_warnings():
+        with in_turn(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Skipping nested container", UserWarning)
             model.load_weights(path)
         if len(_shapes_in(path)) not in (0, len(model.weights)):

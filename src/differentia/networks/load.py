@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import os
-import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from differentia.errors import DifferentiaError, InputError, short_tracebacks, unknown_name
+from differentia.errors import InputError, short_tracebacks
 from differentia.networks.base import Network
 from differentia.networks.digits import load_digits_network
+from differentia.networks.factories import broken_package, run_factory
 from differentia.networks.hubs.base import HubNetwork
 from differentia.networks.hubs.names import HUBS
 from differentia.networks.keras import KerasNetwork, is_keras_model, load_application, load_keras_file
-from differentia.networks.misfits import brief
 from differentia.networks.origin import origin_of
 from differentia.networks.specs import (
     NOTHING,
     NetworkSpec,
-    import_problem,
-    installed_package,
     read_classes,
     read_network_spec,
     require_device_name,
     require_nothing,
 )
 from differentia.networks.torch import TorchNetwork
-from differentia.networks.weights import load_weights
 from differentia.system.choices import DTYPE
 from differentia.system.random import torch_numbers_kept
 
@@ -67,7 +61,8 @@ def load_network(
           that library, with the weights, the transform and the class names that go with it; random
           weights (``weights=none``, also of ``keras:``) are the same each time, and others by ``seed=3``;
         - ``package.module:factory?weights=PATH&...``: importable code that is, or returns, a module, a
-          model or a `Network`. **That code is run.** Other options go to the factory;
+          model or a `Network`. **That code is run**, unless its annotation says that it returns something
+          else. Other options go to the factory;
         - ``path/to/model.keras``, or a ``pathlib.Path``: Keras's own format, read in safe mode.
     weights
         Of a network that a spec names: what ``?weights=`` says.
@@ -154,7 +149,7 @@ def _from_spec(text: str, about: dict[str, Any]) -> Network:
         return _from_hub(spec, _with_gpu(_with_classes(text, about)))
     if spec.kind == "file":
         return load_keras_file(spec.name, **_with_classes(text, about))
-    made = _run_factory(text, spec.name, spec.attribute, **spec.options)
+    made = run_factory(text, spec.name, spec.attribute, **spec.options)
     return _from_object(made, text, about if isinstance(made, Network) else _with_gpu(about))
 
 
@@ -171,7 +166,7 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
         importlib.import_module(HUBS[spec.attribute].module)
         hub = importlib.import_module(f"differentia.networks.hubs.{spec.attribute}")  # which needs more of it
     except (Exception, SystemExit) as error:
-        raise _broken_package(spec.text, HUBS[spec.attribute].module, error) from error
+        raise broken_package(spec.text, HUBS[spec.attribute].module, error) from error
     with torch_numbers_kept(spec.seed):
         found: HubNetwork = hub.load(spec)
     if found.transform is None and None in (about["preprocess"], about["input_shape"]):
@@ -180,71 +175,10 @@ def _from_hub(spec: NetworkSpec, about: dict[str, Any]) -> Network:
             "(--preprocess, --input-size; and --resize, --crop)"
         )
     if about["class_names"] is None:
-        about |= {"class_names": found.classes.names, "class_ids": found.classes.ids}
+        classes = found.classes.shown
+        about |= {"class_names": classes.names, "class_ids": classes.ids}
     network = TorchNetwork(
         found.module, name=spec.text, transform=found.transform, classifies=found.classifies, **about
     )
     network.weights, network.package = found.weights, HUBS[spec.attribute].package
     return network
-
-
-def _run_factory(
-    spec: str, module_name: str, attribute: str, /, *, weights: Any = None, **options: Any
-) -> Any:
-    """Import and call the user's own code, then load its weights."""
-    try:
-        made: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise import_problem(spec, module_name, error, []) from error
-    except (Exception, SystemExit) as error:
-        if package := installed_package(module_name):
-            raise _broken_package(spec, package, error) from error
-        if isinstance(error, ImportError):
-            raise import_problem(spec, module_name, error, []) from error
-        raise _failed(spec, f"importing {module_name}", module_name, error) from error
-    for part in attribute.split("."):
-        if not hasattr(made, part):
-            public = [name for name in dir(made) if not name.startswith("_")]
-            raise unknown_name(f"name in {module_name}", part, public)
-        made = getattr(made, part)
-    if isinstance(made, torch.nn.Module | Network) or is_keras_model(made):
-        if options:
-            raise InputError(f"{spec}: {attribute} is a network, not a factory; it takes no options")
-    elif callable(made):
-        try:
-            inspect.signature(made).bind(**options)
-        except TypeError as error:
-            raise InputError(
-                f"{spec}: {attribute} does not take these options ({error}); change them"
-            ) from error
-        try:
-            made = made(**options)
-        except DifferentiaError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise _failed(spec, attribute, module_name, error) from error
-    if weights is not None:
-        load_weights(spec, made, str(weights))
-    return made
-
-
-def _broken_package(spec: str, package: str, error: BaseException) -> InputError:
-    while error.__cause__ is not None:  # which is where it began
-        error = error.__cause__
-    return InputError(
-        f"{spec}: the installed package {package!r} can't be imported ({type(error).__name__}: "
-        f"{brief(error)}); it, or what it imports, may be made for another version than PyTorch's here, "
-        f"{torch.__version__}: reinstall it for that version"
-    )
-
-
-def _failed(spec: str, what: str, module_name: str, error: BaseException) -> InputError:
-    """Return the error for the user's own code, with the last of its lines that was run."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = getattr(sys.modules.get(module_name), "__file__", None)
-    frame = ([frame for frame in frames if frame.filename == own] or frames)[-1]
-    place = f" ({os.path.basename(frame.filename)}, line {frame.lineno})"
-    return InputError(
-        f"{spec}: {what} failed with {type(error).__name__}: {brief(error)}"
-        f"{'' if isinstance(error, SyntaxError) else place}; mend that code, or its options"
-    )

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping, Sequence
 
 from differentia.errors import InputError
+from differentia.system.machine import written_size
 
 #: In characters, of a name out of a file, and of another library's error.
 LONGEST_NAME, LONGEST_REASON = 50, 160
+
+#: How PyTorch says on a CPU that there is no memory, and NumPy.
+_NO_MEMORY = re.compile(r"you tried to allocate (?P<bytes>\d+) bytes|Unable to allocate (?P<size>[\d.]+ \w+)")
 
 
 def misfit(missing: Sequence[str], unexpected: Sequence[str], reshaped: Mapping[str, str]) -> str:
@@ -42,6 +47,15 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
+def lack_of_memory(error: BaseException) -> str:
+    """Return in words that there was too little memory, where that is what an error says; "" elsewhere."""
+    found = _NO_MEMORY.search(str(error))
+    if not isinstance(error, MemoryError) and (found is None or not isinstance(error, RuntimeError)):
+        return ""
+    asked = found and (found["size"] or written_size(int(found["bytes"])))
+    return "there is not enough memory" + (f" for {asked} more" if asked else "")
+
+
 def brief(error: BaseException) -> str:
     """Return what another library's error says, in one line, without what would fill the screen.
 
@@ -49,6 +63,8 @@ def brief(error: BaseException) -> str:
     """
     if isinstance(error, pickle.UnpicklingError):
         return "a pickle of more than tensors, which could run code, is not read"
+    if lacking := lack_of_memory(error):
+        return lacking
     text = " ".join(str(error).split()) or type(error).__name__
     text = text if text.isprintable() else ascii(text)
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

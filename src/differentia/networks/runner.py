@@ -21,6 +21,7 @@ from differentia.networks.probes import Probe, Summary, SummaryProbe, UnitMoment
 from differentia.networks.rounding import tolerance_of
 from differentia.networks.sketches import SketchProbe
 from differentia.networks.torch import inference
+from differentia.system.turns import in_turn
 
 if TYPE_CHECKING:
     from differentia.networks.graph import PassGraph
@@ -105,7 +106,8 @@ class Runner:
         ]
         shown = [moments.shown for moments in gathering]
         try:
-            return self._record_timed(pixels, probes)
+            with in_turn():
+                return self._record_timed(pixels, probes)
         except (RecordingError, torch.OutOfMemoryError) as error:
             if not _is_out_of_memory(error):
                 raise

@@ -19,9 +19,10 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from differentia.errors import InputError, RecordingError, in_one_line
 from differentia.networks.arguments import advice, advice_of, arguments_of, call, require_images_alone
 from differentia.networks.axes import axis_of_function, axis_of_module
-from differentia.networks.base import Network, graphs_are_on, image_shape
+from differentia.networks.base import Network, graphs_are_on, image_shape, require_room
 from differentia.networks.calls import Call, Manner, Observer, parts_of
 from differentia.networks.devices import WITHOUT_FLOAT64, say_untried
+from differentia.networks.misfits import lack_of_memory
 from differentia.networks.operations import Operations
 from differentia.networks.preprocessing import describe_preprocessing, preprocessed, require_preprocessing
 from differentia.networks.probes import memory_of
@@ -92,6 +93,8 @@ class TorchNetwork(Network):
         self.name = name
         self.input_shape = image_shape(name, input_shape, channels_first=True)
         self.transform = transform and transform.of_size(self.input_shape)
+        if self.transform is not None:
+            self._require_room_to_resize(self.transform)
         self._require_channels_of_transform()
         self.preprocessing = describe_preprocessing(self._preprocess)
         self.class_names, self.class_ids = class_names, class_ids
@@ -109,6 +112,13 @@ class TorchNetwork(Network):
                 reason = str(error).splitlines()[0]
                 raise InputError(f"device {device!r} can't be used here: {reason}") from error
         say_untried(name, self.device)
+
+    def _require_room_to_resize(self, transform: Transform) -> None:
+        """Raise an error where no image fits into memory as large as it is before its middle is cut out."""
+        resized = transform.resize_to
+        if resized is not None:
+            height, width = (resized, resized) if isinstance(resized, int) else resized
+            require_room(self.name, (height, width, transform.shape[2]))
 
     def _require_channels_of_transform(self) -> None:
         """Raise an error for images without the channels that are normalised; PyTorch would repeat them."""
@@ -481,12 +491,15 @@ def inference(
         Exception
     ) as error:  # a network's own code, and each of Keras's backends, has errors of its own kinds
         small = "; use a smaller batch_size (--batch-size)"
-        hint = small if isinstance(error, torch.OutOfMemoryError) else on_error(error)
-        kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
+        lacking = lack_of_memory(error)
+        if lacking:
+            small += " or input_shape (--input-size)"
+        hint = small if lacking or isinstance(error, torch.OutOfMemoryError) else on_error(error)
+        kind = "" if isinstance(error, RuntimeError | MemoryError) else f"{type(error).__name__}: "
         # A context manager that is left by an error from StopIteration lets that one through.
         cause = None if isinstance(error, StopIteration) else error
         raise RecordingError(
-            f"{name}: the forward pass of {tuple(shape)} failed: {kind}{in_one_line(error)}{hint}"
+            f"{name}: the forward pass of {tuple(shape)} failed: {kind}{lacking or in_one_line(error)}{hint}"
         ) from cause
     finally:
         torch.backends.cudnn.allow_tf32 = before

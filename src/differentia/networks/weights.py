@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch.nn.parameter import is_lazy
 
 from differentia.errors import InputError, in_one_line, warn
 from differentia.networks.keras import is_keras_model
-from differentia.networks.keras_files import require_harmless_weights
+from differentia.networks.keras_files import MOST_GROWTH, require_harmless_weights
 from differentia.networks.keras_weights import load_keras_weights
 from differentia.networks.misfits import brief, misfit, shown, unfitting
 from differentia.networks.weight_files import require_tensors, weights_path
 from differentia.system.file_kinds import ZIP, head_of, kind_of
+from differentia.system.hdf5 import SMALL
 
 logger = logging.getLogger(__name__)
 
 SAVE = "save them with torch.save(model.state_dict(), 'weights.pt')"
+DAMAGED = "it is cut off or damaged; download or save it again"
 
-#: How deep in a checkpoint its state dict may lie.
-DEEPEST = 3
+#: How deep in a checkpoint its state dict may lie, how many it may hold, and how many parts of their names
+#: may come before the network's own.
+DEEPEST, MOST_DICTS, LONGEST_PREFIX = 3, 10_000, 10
+
+#: How a pickle names the one type of Python's that is of any length that it says, without having its bytes.
+BYTE_ARRAY = b"\nbytearray\n"
 
 #: What PyTorch's wrappers add: `torch.compile` anywhere, `AveragedModel` beside the weights.
 COMPILED, AVERAGED = "_orig_mod", "n_averaged"
@@ -110,7 +117,9 @@ def read_weights(spec: str, path: Path) -> Any:
     """
     require_tensors(spec, path)
     try:
-        return _read(path)
+        read = _read(path)
+        _require_compact(read, path)
+        return read
     except Exception as error:
         raise _unloadable(spec, error) from error
 
@@ -124,13 +133,15 @@ def _read(path: Path) -> Any:
     head = head_of(path)
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         try:
-            return load_file(path)
+            return load(path.read_bytes())  # not mapped: it may be cut off, or written to, meanwhile
         except (SafetensorError, ValueError) as error:
             kind = kind_of(head)
             found = "cut off or damaged" if kind == "of an unknown kind" else kind
             raise InputError(f"it is {found}; expected safetensors ({in_one_line(error)})") from error
-    if head.startswith(ZIP) and (found := _other_archive(path)):
-        raise InputError(f"it is {found}; {SAVE}")
+    if head.startswith(ZIP):
+        _require_archive(path)
+    elif BYTE_ARRAY in path.read_bytes():
+        raise InputError(f"it holds a bytearray, which no weights are; {SAVE}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -140,16 +151,46 @@ def _read(path: Path) -> Any:
             f"read; if you trust it, load it with your own code, and {SAVE}"
         ) from error
     except Exception as error:  # many kinds, on files that are cut off
-        raise InputError("it is cut off or damaged; download or save it again") from error
+        raise InputError(DAMAGED) from error
 
 
-def _other_archive(path: Path) -> str:
-    """Return what a zip archive is that `torch.save` did not write; "" for one that it wrote."""
+def _require_compact(read: Any, path: Path) -> None:
+    """Raise an error where tensors are far larger than their file: one number that is repeated can be."""
+    values = (value for found in _state_dicts(read) for value in found.tensors.values())
+    tensors = (value for value in values if isinstance(value, torch.Tensor))
+    held = sum(tensor.nbytes for tensor in tensors if tensor.layout == torch.strided and not tensor.is_nested)
+    size = os.path.getsize(path)
+    if held > MOST_GROWTH * size + SMALL:
+        raise InputError(
+            f"it declares {held:,} bytes of tensors in {size:,}: it is damaged, or made to fill the memory; "
+            "don't use it"
+        )
+
+
+def _require_archive(path: Path) -> None:
+    """Raise an error unless a zip archive is one that `torch.save` writes, and no larger than its file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return ""
+            entries = archive.infolist()
+            held, size = sum(entry.file_size for entry in entries), os.path.getsize(path)
+            found = _other_archive(archive.namelist())
+            pickles = [entry for entry in entries if entry.filename.endswith("data.pkl")]
+            named = held <= size and any(BYTE_ARRAY in archive.read(entry) for entry in pickles)
+    except Exception as error:  # zipfile raises many kinds on broken archives
+        raise InputError(f"{DAMAGED} ({in_one_line(error)})") from error
+    if found:
+        raise InputError(f"it is {found}; {SAVE}")
+    if held > size:
+        raise InputError(
+            f"it is an archive of {held:,} bytes in {size:,}, and torch.save compresses nothing: it is "
+            f"damaged, or was packed again; if you trust it, unpack it with your own code, and {SAVE}"
+        )
+    if named:
+        raise InputError(f"it holds a bytearray, which no weights are; {SAVE}")
+
+
+def _other_archive(names: list[str]) -> str:
+    """Return what a zip archive is that `torch.save` did not write; "" for one that it wrote."""
     if any(name.endswith("constants.pkl") for name in names):
         return "a TorchScript archive, which holds code"
     if any(name.endswith("data.pkl") for name in names):
@@ -167,14 +208,20 @@ def _what_it_names(path: Path) -> str:
     return f" ({shown(names[0])})" if names else ""
 
 
-def _state_dicts(read: Any, keys: tuple[str, ...] = ()) -> Iterator[StateDict]:
-    """Yield each mapping of names to tensors in what a file holds, the outermost first."""
-    if not isinstance(read, Mapping) or len(keys) > DEEPEST:
+def _state_dicts(read: Any) -> Iterator[StateDict]:
+    """Yield the mappings of names to tensors in what a file holds, the outermost first."""
+    return islice(_mappings(read, (), set()), MOST_DICTS)
+
+
+def _mappings(read: Any, keys: tuple[str, ...], seen: set[int]) -> Iterator[StateDict]:
+    """Yield each such mapping once, by whichever keys a file leads to it."""
+    if not isinstance(read, Mapping) or len(keys) > DEEPEST or id(read) in seen:
         return
+    seen.add(id(read))
     if all(isinstance(key, str) for key in read) and any(isinstance(v, torch.Tensor) for v in read.values()):
         yield StateDict(read, keys)
     for key, value in read.items():
-        yield from _state_dicts(value, (*keys, repr(key)))
+        yield from _mappings(value, (*keys, repr(key)), seen)
 
 
 def _of_part(found: StateDict, part: str) -> StateDict:
@@ -210,7 +257,7 @@ def _chosen(found: list[StateDict], network: torch.nn.Module, spec: str) -> Stat
 def _named(found: StateDict, own: Mapping[str, str], modules: Mapping[str, str]) -> Iterator[StateDict]:
     """Yield a state dict as it is, and without what its names have in common at their start."""
     tensors = {name: tensor for name, tensor in found.tensors.items() if name != AVERAGED}
-    columns = zip(*(name.split(".")[:-1] for name in tensors), strict=False)
+    columns = islice(zip(*(name.split(".")[:-1] for name in tensors), strict=False), LONGEST_PREFIX)
     common = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, columns)]
     for length in range(len(common) + 1):
         prefix = "".join(f"{part}." for part in common[:length])

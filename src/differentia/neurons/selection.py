@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from differentia.errors import InputError, shortened, unknown_name
+from differentia.system.turns import in_turn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ class _Query:
         if len(self._text) > LONGEST:
             raise self._refused(f"has {len(self._text):,} characters, more than {LONGEST:,}")
         try:
-            with warnings.catch_warnings():  # of backslashes, which mean nothing
+            with in_turn(), warnings.catch_warnings():  # of backslashes, which mean nothing
                 warnings.simplefilter("ignore")
                 tree = ast.parse(self._text.strip(), mode="eval")
             return self._truth(tree.body)

@@ -23,6 +23,9 @@ MOST_IN_A_TASK = 256_000_000
 #: A recording that nobody shares has tasks of as many batches at least: it may get more images.
 LEAST_IN_A_TASK = 16
 
+#: Images of a division, at most: so that a small file can't fill the memory with their numbers.
+MOST_IMAGES = 2**24
+
 
 class Part(NamedTuple):
     """One of several parts of a recording, from 1 on."""
@@ -133,7 +136,10 @@ def from_facts(facts: Any) -> Division | None:
         told = {name: value for name, value in facts.items() if name != "digest"}
         if facts["digest"] != _digest(told):
             return None
-        batches = tuple(Promised(name, _from_runs(runs)) for name, runs in told["batches"])
+        runs = [run for _, several in told["batches"] for run in several]
+        if not sum(max(stop - start, 0) for start, stop in runs) <= MOST_IMAGES:
+            return None
+        batches = tuple(Promised(name, _from_runs(several)) for name, several in told["batches"])
         if not {batch.set for batch in batches} <= told["sets"].keys():
             return None
         return Division(told["first"], told["task_batches"], told["sets"], batches)

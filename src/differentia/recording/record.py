@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -153,7 +154,7 @@ def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) ->
     names, views, maps = options.units, options.views, options.maps
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
-    network = load_network(network)
+    network = copy(load_network(network))  # what is found of these images is of this recording
     fit = fit_of(network, options.resize, options.crop)
     dropped: list[ImageLabel] = []
     if options.drop_duplicates:

@@ -18,6 +18,7 @@ from differentia.system.file_kinds import ZIP, head_of, kind_of
 from differentia.system.files import user_path
 from differentia.system.hdf5 import require_plain_hdf5
 from differentia.system.machine import free_memory, written_size
+from differentia.system.turns import in_turn
 from differentia.system.zarr_folders import require_plain_zarr
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _opened(path: Path, where: str, engine: Any, form: str, **options: Any) -> d
 
     plain = {"decode_times": False, "decode_timedelta": False, **options}
     try:
-        with warnings.catch_warnings():  # of formats that are new, or not yet a standard
+        with in_turn(), warnings.catch_warnings():  # of formats that are new, or not yet a standard
             warnings.simplefilter("ignore")
             if engine == "scipy":
                 groups = {"/": xr.open_dataset(path, engine=engine, **plain)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from differentia.errors import InputError, short_tracebacks
+from differentia.errors import InputError, in_one_line, short_tracebacks
 from differentia.results.descriptions import described
 from differentia.results.schema import (
     ATTRIBUTES,
@@ -29,6 +29,7 @@ from differentia.results.schema import (
 )
 from differentia.system.files import user_path, written_whole
 from differentia.system.hdf5 import require_plain_hdf5
+from differentia.system.hdf5_heaps import require_whole_heaps
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,9 +65,8 @@ def save(result: xr.Dataset, path: str | os.PathLike[str]) -> None:
     # The checksums let any reader find a byte that has changed on the disk.
     encoding = {name: {"zlib": True, "complevel": 4, "fletcher32": True} for name in arrays}
     with written_whole(path) as beside:
-        beside.write_bytes(
-            _as_netcdf(result.assign_attrs({RESULT_CHECKSUM: content_checksum(result)}), encoding)
-        )
+        whole = result.drop_encoding().assign_attrs({RESULT_CHECKSUM: content_checksum(result)})
+        beside.write_bytes(_as_netcdf(whole, encoding))
 
 
 def _as_netcdf(result: xr.Dataset, encoding: Mapping[str, Any]) -> memoryview:
@@ -100,18 +100,24 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
         what = "is a folder" if file.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the result.nc that measure wrote")
     require_plain_hdf5(file, str(path), form="netCDF-4")
+    require_whole_heaps(file, str(path))
 
     import xarray as xr
 
     try:
-        with xr.open_dataset(file, engine="h5netcdf", decode_times=False, decode_timedelta=False) as opened:
+        with xr.open_dataset(
+            file, engine="h5netcdf", decode_times=False, decode_timedelta=False, mask_and_scale=False
+        ) as opened:
             result = opened.load()
     except MemoryError:
         raise
     except Exception as error:  # h5py raises many kinds on broken files
         raise InputError(
-            f"{path}: can't be read as netCDF-4 ({error}); it may be cut off or damaged: measure again"
+            f"{path}: can't be read as netCDF-4 ({in_one_line(error)}); it may be cut off or damaged: "
+            "measure again"
         ) from error
+    for variable in result.variables.values():
+        variable.attrs.pop("_FillValue", None)  # which xarray writes of numbers that may be NaN
     checksum = result.attrs.pop(RESULT_CHECKSUM, None)
     validate_result(result, str(path))
     require_whole(result, str(path))

@@ -15,6 +15,7 @@ from differentia.errors import InputError, short_tracebacks, warn
 from differentia.results.across import Mean, holm, two_sided
 from differentia.results.intervals import CONFIDENCE, require_confidence
 from differentia.results.observations import observations_of
+from differentia.system.turns import in_turn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,7 +192,7 @@ def _fitted(
         exog_re=random,
     )
     names = ("variance_session", "variance_slope") if slopes else ("variance_session",)
-    with warnings.catch_warnings():
+    with in_turn(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is looked at below
         try:
             fit = model.fit(reml=True, method=METHODS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from differentia.definition.deviations import deviations, rounded_in_words
 from differentia.definition.measure import NORMALIZATIONS, Differentiation
 from differentia.definition.repeats import Squares, noise_free, squares_of, without_noise
 from differentia.errors import InputError, require_count, require_known, short_tracebacks, warn
@@ -175,12 +176,15 @@ def _require_normalization(normalize: str) -> None:
 
 def _unit_scales(given: Mapping[str, Mapping[str, Labelled]]) -> dict[str, Float[np.ndarray, " k"]]:
     """Return by layer what each unit is multiplied by: one over its SD over all sets; 0 if it is constant."""
-    scales = {}
+    scales, rounded, sizes = {}, {}, {}
     for layer in next(iter(given.values())):
-        every = [of_set[layer].values.swapaxes(1, 2).astype(np.float64) for of_set in given.values()]
+        every = [of_set[layer].values.swapaxes(1, 2) for of_set in given.values()]
         whole = np.concatenate([values.reshape(-1, values.shape[2]) for values in every])
-        sd = np.where(whole.max(axis=0) > whole.min(axis=0), whole.std(axis=0), np.inf)
-        scales[layer] = 1 / sd
+        sd, rounded[layer] = deviations(whole)
+        sizes[layer] = len(sd)
+        scales[layer] = np.divide(1.0, sd, out=np.zeros(len(sd)), where=sd > 0)
+    if any(rounded.values()):
+        warn("rounding", rounded_in_words(rounded, sizes))
     return scales
 
 

@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from differentia.definition.measure import METRICS, NORMALIZATIONS
 from differentia.errors import InputError, WarningKind, has_control_characters, short_tracebacks, unknown_name
 from differentia.recording.units import UNIT_KINDS
+from differentia.results.confidence import SCORES
 from differentia.results.references import SET_REFERENCE
 from differentia.system.choices import SCALE
+from differentia.system.terminal import printable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,9 +79,9 @@ VARIABLES: dict[str, Spec] = {
     "differentiation": Spec((*POINT, "draw"), least=-_ROUNDING, most=_LARGEST),
     **dict.fromkeys(LIMITS, Spec((*POINT, "source"), least=0, most=_LARGEST, optional=True)),
     "log_limit": Spec((*POINT, "score"), optional=True),
-    "freedom": Spec(POINT, least=0, most=_LARGEST, optional=True, with_="log_limit"),
-    "influence": Spec(("image", "layer", "n_units"), optional=True, with_="log_limit"),
-    "doubt": Spec(POINT, TEXT, optional=True, with_="log_limit"),
+    "freedom": Spec(POINT, least=0, most=_LARGEST, with_="log_limit"),
+    "influence": Spec(("image", "layer", "n_units"), with_="log_limit"),
+    "doubt": Spec(POINT, TEXT, with_="log_limit"),
     TRIAL_VALUES: Spec(("image", "layer", "n_units", "draw"), least=-_ROUNDING, most=_LARGEST, optional=True),
     "units_used": Spec(("layer", "n_units"), INTEGERS, least=1, most=_LARGEST_INTEGER),
     "pool_size": Spec(("layer",), INTEGERS),
@@ -130,6 +132,15 @@ ATTRIBUTES = ("schema_version", "normalize", "metric", "reference", "seed", "pro
 
 #: The attributes of variables that describe them; others are facts that are read.
 DESCRIBING = ("long_name", "units", "description")
+
+#: Attributes that say how numbers are stored: who reads the file takes them off, and changes the numbers.
+_INSTRUCTIONS = frozenset(
+    (
+        *("scale_factor", "add_offset", "_FillValue", "missing_value", "_Unsigned", "dtype", "coordinates"),
+        *("grid_mapping", "CLASS", "NAME", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST"),
+        *("_Netcdf4Dimid", "_Netcdf4Coordinates", "_nc3_strict", "_NCProperties"),
+    )
+)
 
 #: In characters, as JSON: some hundred times as much as a result of a thousand sets says.
 MOST_PROVENANCE = 64_000_000
@@ -286,7 +297,11 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
     due = [name for name, spec in LABELS.items() if spec.with_ in result and not spec.optional]
     due += [*POINT, "draw"]
     missing += [name for name in due if name not in result.coords]
-    missing += [name for name, spec in VARIABLES.items() if name not in result and not spec.optional]
+    missing += [
+        name
+        for name, spec in VARIABLES.items()
+        if name not in result and spec.with_ in (*result, "differentiation") and not spec.optional
+    ]
     lost = [name for name in (*POINT, "draw") if name in missing]
     if lost and "differentiation" in result and "image_name" in result.coords:
         raise InputError(
@@ -301,7 +316,8 @@ def validate_result(result: Any, where: str = "the result") -> xr.Dataset:
             f"{where} has the schema version {version}; "
             f"this version of differentia reads up to {SCHEMA_VERSION}: update differentia"
         )
-    for check in (_attributes, _variables, _distinct_names, _unit_counts, _both_limits, _maps):
+    checks = (_attributes, _variables, _pictures, _distinct_names, _unit_counts, _labels, _both_limits, _maps)
+    for check in (*checks, _kept_attributes):
         for what, expected in check(result):
             raise _wrong(where, what, expected)
     for what, name, known in (
@@ -411,9 +427,13 @@ def _require_all_images(result: xr.Dataset) -> None:
 
 def _wrong(where: str, what: str, expected: str) -> InputError:
     return InputError(
-        f"{where} is not a result of differentia: {what}; expected {expected}. It may be damaged, or made by "
-        "another program: take the one that measure wrote, or measure again"
+        f"{where} is not a result of differentia: {_in_one_line(what)}; expected {_in_one_line(expected)}. "
+        "It may be damaged, or made by another program: take the one that measure wrote, or measure again"
     )
+
+
+def _in_one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n")
 
 
 def _as_shown(value: Any) -> str:
@@ -472,6 +492,55 @@ def _attributes(result: xr.Dataset) -> _Wrong:
     for name in ("normalize", "metric", "reference", "provenance"):
         if not isinstance(value := result.attrs[name], str):
             yield f"the attribute {name} is {_as_shown(value)}", "text"
+
+
+def _kept_attributes(result: xr.Dataset) -> _Wrong:
+    """Of the result and its variables: what netCDF can hold, and gives back as it was."""
+    places = [("the result", result.attrs)]
+    places += [(str(name), variable.attrs) for name, variable in result.variables.items()]
+    for where, attributes in places:
+        for name, value in attributes.items():
+            if not isinstance(name, str) or has_control_characters(name) or name in _INSTRUCTIONS:
+                expected = "none of this name, which says how numbers are stored"
+                yield f"{where} has the attribute {_as_shown(name)}", expected
+            if not _can_be_kept(value):
+                what = f"the attribute {name} of {where} is {_as_shown(value)}"
+                yield what, "a number, text, or a list of either"
+
+
+def _can_be_kept(value: Any) -> bool:
+    values = np.asarray(value if isinstance(value, np.ndarray | list | tuple) else [value], dtype=object)
+    return values.ndim == 1 and values.size > 0 and all(map(_is_number_or_text, values.tolist()))
+
+
+def _is_number_or_text(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" not in value and value.encode(errors="replace").decode() == value
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _labels(result: xr.Dataset) -> _Wrong:
+    """Of dimensions, also those that are no names; of what is known of images, what that is called."""
+    for name, index in result.indexes.items():
+        if not index.is_unique:
+            yield f"{name} holds {_as_shown(index[index.duplicated()][0])} twice", "each label once"
+    for name in attribute_names(result):
+        if has_control_characters(name):
+            yield f"there is {_as_shown(name)}", "names without control characters"
+    scores = result["score"].values if "score" in result.coords else SCORES
+    if scores.shape != SCORES.shape or not np.allclose(scores, SCORES):
+        expected = f"the {len(SCORES)} from {SCORES[0]:g} to {SCORES[-1]:g}"
+        yield f"score is {_as_shown(scores.tolist())}", expected
+
+
+def _pictures(result: xr.Dataset) -> _Wrong:
+    """Of what is drawn, what has no height or width; and ranks, classes and scores, where there are none."""
+    within = [dim for number in range(len(map_names(result))) for dim in map_dimensions(number)]
+    for name in (*_THUMBNAIL[1:], "class", "rank", "score", *within):
+        if not result.sizes.get(name, 1):
+            yield f"the dimension {name} is empty", "at least one"
+    if (colours := result.sizes.get(_THUMBNAIL[-1], 1)) not in (1, 3):
+        yield f"thumbnail has {colours} channels", "1 (grey) or 3 (red, green and blue)"
 
 
 def _variables(result: xr.Dataset) -> _Wrong:

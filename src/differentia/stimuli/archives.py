@@ -5,12 +5,12 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import posixpath
 import shutil
 import stat
 import tarfile
 import tempfile
-import threading
 import weakref
 import zipfile
 import zlib
@@ -19,17 +19,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
-import PIL.Image
-
 from differentia.errors import InputError, UnreadableImageError, in_one_line, unknown_name, warn
 from differentia.stimuli.arrays import with_options
 from differentia.stimuli.decoding import SUFFIXES
-from differentia.stimuli.encoded import EncodedStimuli
+from differentia.stimuli.encoded import EncodedStimuli, require_small
 from differentia.stimuli.files import natural_key, warn_of_other_formats
+from differentia.system import turns
 from differentia.system.file_kinds import head_of, kind_of
 from differentia.system.files import require_utf8
 from differentia.system.machine import written_size
 from differentia.system.open_files import KeptOpen
+from differentia.system.regular import NotRegularError, open_regular
 from differentia.system.showing import listed
 
 #: How the names of tar archives end.
@@ -41,9 +41,6 @@ _COMPRESSED: dict[bytes, Callable[..., Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ": lzma.open,
 }
-
-#: A file of an image takes at most so many bytes for each pixel: RGB and transparency of 16 bits.
-BYTES_PER_PIXEL = 8
 
 #: What is raised of members that are damaged, or compressed in a way that Python does not know.
 _DAMAGED = (
@@ -134,8 +131,7 @@ class ArchiveStimuli(EncodedStimuli):
 
     def _content(self, index: int) -> bytes:
         member = self._members[index]
-        if too_large := _too_large(member):
-            raise UnreadableImageError(f"{self._place(index)}: {too_large}")
+        require_small(member.size, self._place(index))
         try:
             return self._bytes(member)
         except _DAMAGED as error:
@@ -157,19 +153,9 @@ def _plain(name: str) -> str:
     return posixpath.normpath(f"/{name}").lstrip("/")
 
 
-def _too_large(member: _Member) -> str:
-    """Return what is to be said of a file that is larger than any image; "" of others."""
-    limit = PIL.Image.MAX_IMAGE_PIXELS
-    if limit is None or member.size <= limit * BYTES_PER_PIXEL:
-        return ""
-    return (
-        f"unpacks to {written_size(member.size)}, more than an image of {limit:,} pixels takes "
-        "(PIL.Image.MAX_IMAGE_PIXELS, which guards against decompression bombs): shrink it, or raise that "
-        "limit if you trust it"
-    )
-
-
 def _unreadable(path: Path, error: Exception) -> InputError:
+    if isinstance(error, NotRegularError):
+        return InputError(f"{path}: can't be read as an archive ({error}); name a file")
     kind = kind_of(head_of(path))
     is_archive = kind.startswith(
         ("a zip archive", "a tar archive", "a compressed file", "of an unknown kind")
@@ -178,11 +164,27 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: can't be read as an archive ({reason})")
 
 
+class _ClosedWithItsFile(zipfile.ZipFile):
+    """An archive in a file that is already open."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        try:
+            super().__init__(file)
+        except BaseException:
+            file.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
+
 class ZipStimuli(ArchiveStimuli):
     """The image files in a zip archive."""
 
     def __init__(self, path: Path, folder: str | None) -> None:
-        self._file = KeptOpen(lambda: zipfile.ZipFile(path))
+        self._file = KeptOpen(lambda: _ClosedWithItsFile(open_regular(path)))
         super().__init__(path, folder)
 
     def _images(self) -> Iterator[_Member]:
@@ -228,26 +230,30 @@ class TarStimuli(ArchiveStimuli):
     def __init__(self, path: Path, folder: str | None) -> None:
         self._starts: dict[str, int] = {}
         self._unpacked: IO[bytes] | None = None
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = turns.lock()
         super().__init__(path, folder)
 
     def _images(self) -> Iterator[_Member]:
         head = head_of(self._path)
         decompress = next((opener for start, opener in _COMPRESSED.items() if head.startswith(start)), None)
         if decompress is None:
-            with tarfile.open(self._path, "r:", tarinfo=_Checked) as archive:
+            with (
+                open_regular(self._path) as file,
+                tarfile.open(fileobj=file, mode="r:", tarinfo=_Checked) as archive,
+            ):
                 for info in self._wanted(archive):
                     self._starts[info.name] = info.offset_data
                     yield _Member(info.name, info.size)
             return
         self._unpacked = unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - it stays
         weakref.finalize(self, unpacked.close)
-        with decompress(self._path) as stream:
+        with open_regular(self._path) as file, decompress(file) as stream:
             with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Checked) as archive:
                 for info in self._wanted(archive):
                     yield self._unpack(archive, info)
             while stream.read(2**20):  # to its end, where the checksum is
                 pass
+        unpacked.flush()
 
     def _wanted(self, archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         for info in archive:
@@ -263,7 +269,9 @@ class TarStimuli(ArchiveStimuli):
         member, source = _Member(info.name, info.size), archive.extractfile(info)
         assert self._unpacked is not None
         assert source is not None
-        if _too_large(member):  # which is told when it is loaded
+        try:
+            require_small(member.size, info.name)
+        except UnreadableImageError:  # which is told when it is loaded
             return member
         free = shutil.disk_usage(tempfile.gettempdir()).free
         if info.size > free:
@@ -277,14 +285,21 @@ class TarStimuli(ArchiveStimuli):
 
     def _bytes(self, member: _Member) -> bytes:
         if self._unpacked is not None:
+            if hasattr(os, "pread"):  # past the place in the file, which forked processes share
+                return _whole(
+                    os.pread(self._unpacked.fileno(), member.size, self._starts[member.name]), member
+                )
             with self._one_at_a_time:
                 return self._read(self._unpacked, member)
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             return self._read(file, member)
 
     def _read(self, file: IO[bytes], member: _Member) -> bytes:
         file.seek(self._starts[member.name])
-        content = file.read(member.size)
-        if len(content) < member.size:
-            raise EOFError("it is cut off")
-        return content
+        return _whole(file.read(member.size), member)
+
+
+def _whole(content: bytes, member: _Member) -> bytes:
+    if len(content) < member.size:
+        raise EOFError("it is cut off")
+    return content

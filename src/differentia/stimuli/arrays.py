@@ -1,10 +1,9 @@
-"""Images in one array, or in a ``.npy`` or ``.npz`` file."""
+"""Images in one array."""
 
 from __future__ import annotations
 
 import math
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ import numpy as np
 import PIL.Image
 from jaxtyping import UInt8
 
-from differentia.errors import InputError, in_one_line, require_count
-from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
-from differentia.system.file_kinds import head_of, kind_of
-from differentia.system.machine import free_memory
+from differentia.errors import InputError, require_count
+from differentia.stimuli.base import Fit, Image, Numbers, Stimuli, content_hash
 
 #: Of images in an array: without channels, or of these numbers of them.
 CHANNELS = (1, 3)
@@ -44,7 +41,7 @@ class ArrayStimuli(Stimuli):
         numbers = range(len(array)) if frames is None else frames
         self.array: UInt8[np.ndarray, "n h w *c"] = array[numbers.start : numbers.stop : numbers.step]
         self.source = source
-        self.names = tuple(map(str, numbers))
+        self.names = Numbers(numbers)
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
@@ -62,6 +59,17 @@ def require_images(shape: Sequence[int], source: str) -> None:
         )
     if 0 in shape:
         raise InputError(f"{source}: the array of shape {tuple(shape)} holds no image")
+
+
+def require_few_pixels(shape: Sequence[int], source: str) -> None:
+    """Raise an error for images of a file that are larger than any that is decoded."""
+    limit = PIL.Image.MAX_IMAGE_PIXELS
+    if limit is not None and shape[1] * shape[2] > limit:
+        raise InputError(
+            f"{source}: its images of {shape[1]} x {shape[2]} pixels are larger than the {limit:,} pixels of "
+            "PIL.Image.MAX_IMAGE_PIXELS, which guards against files that fill the memory: shrink them, or "
+            "raise that limit if you trust the file"
+        )
 
 
 def frames_of(count: int, source: str, every: Any, start: Any, stop: Any) -> range | None:
@@ -159,83 +167,3 @@ def from_tensor(tensor: Any, source: str, *, images: bool = True) -> np.ndarray:
             "give a NumPy array (images, height, width, channels)"
         )
     return np.moveaxis(array, -3, -1) if first else array
-
-
-def load_npy(
-    path: Path, every: int | None = None, start: int | None = None, stop: int | None = None
-) -> ArrayStimuli:
-    """Return the images of a ``.npy`` file, read as they are needed; with an option, frames of a film."""
-    try:
-        # Unlike numpy.load, this opens no archive, and can't be told to unpickle.
-        with np.errstate(over="raise"):  # where the header names a size beyond all numbers
-            array = np.lib.format.open_memmap(path, mode="r")
-    except MemoryError:
-        raise
-    except Exception as error:  # NumPy raises many kinds on headers that are not as it writes them
-        raise InputError(
-            f"{path}: can't be read as a NumPy array ({error}); save uint8 images with numpy.save"
-        ) from error
-    source = with_options(path, every=every, start=start, stop=stop)
-    return ArrayStimuli(array, source, frames_of(len(array) if array.ndim else 0, source, every, start, stop))
-
-
-def load_npz(path: Path, key: str | None = None) -> ArrayStimuli:
-    """Return the images of an array in a ``.npz`` file, its only one where none is named."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {
-                name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")
-            }
-            if key is None and len(members) == 1:
-                (key,) = members
-            if key not in members:
-                raise InputError(f"{path}: {_choice(archive, members, key, path)}")
-            with archive.open(members[key]) as file:
-                return ArrayStimuli(
-                    _read_array(file, archive.getinfo(members[key]).file_size), f"{path}?key={key}"
-                )
-    except (InputError, MemoryError):
-        raise
-    except Exception as error:  # of many kinds, on broken archives and headers
-        reason = in_one_line(error) if zipfile.is_zipfile(path) else f"it is {kind_of(head_of(path))}"
-        raise InputError(
-            f"{path}: can't be read as NumPy arrays ({reason}); save uint8 images with numpy.savez"
-        ) from error
-
-
-def _choice(archive: zipfile.ZipFile, members: dict[str, str], key: str | None, path: Path) -> str:
-    """Return which arrays there are, and how to name one."""
-    if not members:
-        return "holds no array; save uint8 images with numpy.savez"
-    found = []
-    for name, member in members.items():
-        with archive.open(member) as file:
-            shape, _, dtype = _header(file)
-        found.append(f"{name} {shape} {dtype}")
-    what = f"holds {len(members)} arrays" if key is None else f"holds no {key!r}"
-    more = ", ..." if len(found) > 6 else ""
-    return f"{what}: {', '.join(found[:6])}{more}; name one: {path}?key={next(iter(members))}"
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    reads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(file)
-    if version not in reads:
-        raise ValueError(f"version {version} of the format is not read")
-    return reads[version](file)
-
-
-def _read_array(file: Any, size: int) -> np.ndarray:
-    """Return an array of a member of `size` bytes, whose header may lie."""
-    shape, by_columns, dtype = _header(file)
-    declared = math.prod(shape) * dtype.itemsize
-    if dtype.hasobject:
-        raise ValueError("it holds pickled objects")
-    if declared > size - file.tell():
-        raise ValueError(f"it declares {declared:,} bytes, more than it holds")
-    if declared > (free := free_memory()):
-        raise ValueError(
-            f"it needs {declared / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free: use a .npy file"
-        )
-    content = np.frombuffer(file.read(declared), dtype)
-    return content.reshape(shape, order="F" if by_columns else "C")

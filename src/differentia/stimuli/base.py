@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import PIL.Image
@@ -38,6 +39,38 @@ LONGEST = 100
 
 #: Pillow's mode of an image by its number of channels.
 MODES = {1: "L", 3: "RGB"}
+
+
+class Numbers(Sequence[str]):
+    """Names of images that are their numbers, made when they are asked for: there may be millions."""
+
+    def __init__(self, numbers: Sequence[int], before: str = "") -> None:
+        self._numbers, self._before = numbers, before
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Numbers: ...
+
+    def __getitem__(self, place: int | slice) -> str | Numbers:
+        if isinstance(place, slice):
+            return Numbers(self._numbers[place], self._before)
+        return f"{self._before}{self._numbers[place]}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self)) if len(self) <= 10 else f"<{len(self):,} names, {self[0]!r} to {self[-1]!r}>"
 
 
 class Image(NamedTuple):
@@ -148,7 +181,7 @@ class Stimuli(Shown, ABC):
         What else is known of the images, a value for each, by name: the columns of a table, times in seconds.
     """
 
-    names: tuple[str, ...]
+    names: Sequence[str]
     source: str
     paths: tuple[Path, ...] | None = None
     in_time: bool = False

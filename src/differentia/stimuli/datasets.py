@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,15 @@ import PIL.Image
 
 from differentia.errors import InputError, UnreadableImageError, in_one_line, listed_names, require_known
 from differentia.stimuli.arrays import hash_of, is_tensor
-from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.stimuli.columns import texts_of, values_of
-from differentia.stimuli.decoding import read_header
+from differentia.stimuli.guarded import opened
 from differentia.stimuli.pictures import as_picture, seen
+from differentia.system import turns
+from differentia.system.regular import open_regular
 
 #: Stimuli are loaded on several threads, and data sets, of which several sets may be parts, know of none.
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = turns.lock()
 
 #: What xarray's dimensions are, in the order of an array of images, by their names in small letters.
 _AXES = {
@@ -38,7 +38,7 @@ class DatasetStimuli(Stimuli):
             raise InputError(f"{source} is empty; expected at least one image")
         self._item, self._places = item, places
         self.source = source
-        self.names = tuple(map(str, places))
+        self.names = Numbers(places)
         self._caveats: dict[int, str] = {}
 
     def load(self, index: int, fit: Fit) -> Image:
@@ -91,9 +91,14 @@ def _first_image(item: Any) -> Any:
     if not isinstance(item, Mapping | tuple | list):
         return None
     if isinstance(item, Mapping) and {*item} == {"bytes", "path"}:  # of Hugging Face's, not decoded
-        return read_header(Path(item["path"]).read_bytes() if item["bytes"] is None else item["bytes"])
+        return opened(_content_of(item["path"]) if item["bytes"] is None else item["bytes"])
     parts = item.values() if isinstance(item, Mapping) else item
     return next((found for found in map(_first_image, parts) if found is not None), None)
+
+
+def _content_of(path: str) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
 
 
 def _described(item: Any) -> str:

@@ -33,6 +33,10 @@ SUFFIXES = frozenset(itertools.chain(*FORMATS.values()))
 ORIENTATION = PIL.ExifTags.Base.Orientation
 
 
+#: Pixels that are laid on white at once: copies of all would fill the memory.
+AT_ONCE = 2_000_000
+
+
 def read_header(content: bytes) -> ImageFile:
     """Return an image of which the header has been read."""
     # PIL.Image.open would do, but for its own check of the size: it raises an error without width and height,
@@ -108,7 +112,11 @@ def _eight_bit_grey(image: PIL.Image.Image, original: PIL.Image.Image) -> PIL.Im
 
 def _without_alpha(image: PIL.Image.Image) -> PIL.Image.Image:
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = PIL.Image.new("RGBA", image.size, "white")
-        image = PIL.Image.alpha_composite(white, image)
+        laid = PIL.Image.new("RGB", image.size)
+        rows = max(1, AT_ONCE // image.width)
+        for top in range(0, image.height, rows):
+            band = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+            white = PIL.Image.new("RGBA", band.size, "white")
+            laid.paste(PIL.Image.alpha_composite(white, band).convert("RGB"), (0, top))
+        return laid
     return image if image.mode in ("L", "RGB") else image.convert("RGB")

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from PIL.ImageFile import ImageFile
+import PIL.Image
 
 from differentia.errors import UnreadableImageError, in_one_line
 from differentia.stimuli.base import Fit, Image, Stimuli, content_hash
-from differentia.stimuli.colour import Conversion
-from differentia.stimuli.decoding import decoded, read_header, usable_conversion
+from differentia.stimuli.guarded import Seen, colours, decode
+from differentia.system.machine import written_size
+
+#: A file of an image takes at most so many bytes for each pixel: RGB and transparency of 16 bits.
+BYTES_PER_PIXEL = 8
+
+
+def require_small(size: int, where: str) -> None:
+    """Raise an error for a file that is larger than any image, before it is read."""
+    limit = PIL.Image.MAX_IMAGE_PIXELS
+    if limit is not None and size > limit * BYTES_PER_PIXEL:
+        raise UnreadableImageError(
+            f"{where}: holds {written_size(size)}, more than an image of {limit:,} pixels takes "
+            "(PIL.Image.MAX_IMAGE_PIXELS, which guards against decompression bombs): shrink it, or raise "
+            "that limit if you trust it"
+        )
 
 
 class EncodedStimuli(Stimuli):
@@ -35,9 +49,8 @@ class EncodedStimuli(Stimuli):
         """
         content = self._content(index)
         try:
-            header = read_header(content)
-            conversion = self._conversion(index, header)
-            image = decoded(header, conversion)
+            seen = self._told(index, decode(content))
+            assert seen.image is not None
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise many kinds on broken files
@@ -46,27 +59,26 @@ class EncodedStimuli(Stimuli):
                 f"{self._place(index)}: can't be read as an image ({reason}); replace it, or take it out of "
                 "the set"
             ) from error
-        return Image(fit(image), _identity(content, conversion))
+        return Image(fit(seen.image), _identity(content, seen.converted))
 
     def content_hash(self, index: int, fit: Fit) -> str:
         """Return the hash of a file's bytes, and of their conversion to sRGB where there is one."""
         content = self._content(index)
         try:
-            return _identity(content, self._conversion(index, read_header(content)))
+            return _identity(content, self._told(index, colours(content)).converted)
         except Exception:  # of many kinds: what can't be read is told when it is loaded
-            return _identity(content, None)
+            return _identity(content, converted=False)
 
     def caveats(self) -> dict[int, str]:
         """Return what is to be said of colour profiles that can't be used."""
         return dict(self._caveats)
 
-    def _conversion(self, index: int, header: ImageFile) -> Conversion | None:
-        conversion, caveat = usable_conversion(header)
-        if caveat:
-            self._caveats[index] = f"{self._place(index)}: {caveat}"
-        return conversion
+    def _told(self, index: int, seen: Seen) -> Seen:
+        if seen.caveat:
+            self._caveats[index] = f"{self._place(index)}: {seen.caveat}"
+        return seen
 
 
-def _identity(content: bytes, conversion: Conversion | None) -> str:
+def _identity(content: bytes, converted: bool) -> str:
     """Return the hash of a file's bytes, and of what makes other pixels of them than they hold."""
-    return content_hash(content) if conversion is None else content_hash(content, b"in sRGB")
+    return content_hash(content, b"in sRGB") if converted else content_hash(content)

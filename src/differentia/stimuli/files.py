@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from differentia.errors import InputError, warn
+from differentia.errors import InputError, UnreadableImageError, warn
 from differentia.stimuli.decoding import FORMATS, SUFFIXES
-from differentia.stimuli.encoded import EncodedStimuli
+from differentia.stimuli.encoded import EncodedStimuli, require_small
 from differentia.system.files import require_utf8
+from differentia.system.regular import NotRegularError, open_regular, require_regular
 
 #: Of other images: a folder's are passed over, and that is said.
 OTHER_SUFFIXES = {
@@ -22,6 +23,8 @@ OTHER_SUFFIXES = {
     *(".jp2", ".jxl", ".nef", ".orf", ".pcx", ".psd", ".raw", ".rw2", ".svg", ".tga", ".xcf"),
 } - SUFFIXES
 
+
+_DIGITS = re.compile(r"([0-9]+)")
 
 #: Entries below a folder among which images are looked for, to say where they are.
 MOST_LOOKED_AT = 20_000
@@ -36,14 +39,16 @@ class FileStimuli(EncodedStimuli):
         self.source = source
         for path in self.paths:
             require_utf8(path)
-            if not path.is_file():
+            if not os.path.isfile(path):
                 raise InputError(f"{path}: {_what_it_is(path)} (in {source}); check the path")
         self.names = _short_names(self.paths)
 
     def _content(self, index: int) -> bytes:
         path = self.paths[index]
         try:
-            return path.read_bytes()
+            with open_regular(path) as file:
+                require_small(os.fstat(file.fileno()).st_size, str(path))
+                return file.read()
         except OSError as error:  # no fault of the image: a disk that fails must not make the set smaller
             raise InputError(
                 f"{path}: can't be read from the disk ({error}); check the disk and try again"
@@ -54,37 +59,63 @@ class FileStimuli(EncodedStimuli):
 
     def bring_near(self, index: int) -> None:
         """Read a file, which the system then keeps; one that can't be read is an error when it is loaded."""
-        with contextlib.suppress(OSError):
-            self.paths[index].read_bytes()
+        with contextlib.suppress(OSError, UnreadableImageError):
+            self._content(index)
 
 
 def _what_it_is(path: Path) -> str:
     if path.is_dir():
         return "a folder, not an image file"
-    return f"a broken link to {path.readlink()}" if path.is_symlink() else "no such image file"
+    if path.is_symlink() and not path.exists():
+        return f"a broken link to {path.readlink()}"
+    try:
+        require_regular(path)
+    except NotRegularError as error:
+        return str(error)
+    except OSError:
+        pass
+    return "no such image file"
 
 
 def _short_names(paths: Sequence[Path]) -> tuple[str, ...]:
     """Return the paths below the folder that all of them share."""
-    absolute = [Path(os.path.abspath(path)) for path in paths]
-    common = os.path.commonpath([path.parent for path in absolute]) if absolute else ""
-    return tuple(path.relative_to(common).as_posix() for path in absolute)
+    parted = [os.path.split(path) for path in paths]
+    folders = {folder: os.path.abspath(folder) for folder, _ in parted}
+    common = os.path.commonpath(list(folders.values())) if folders else ""
+    before = {
+        folder: Path(os.path.relpath(absolute, common)).as_posix() + "/" if absolute != common else ""
+        for folder, absolute in folders.items()
+    }
+    return tuple(f"{before[folder]}{name}" for folder, name in parted)
 
 
 def natural_key(path: str | os.PathLike[str]) -> list[tuple[int, int, str]]:
     """Return a sort key that puts ``image 2`` before ``image 10``."""
-    parts = re.split(r"([0-9]+)", os.fspath(path))
+    parts = _DIGITS.split(os.fspath(path))
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
 
 
 def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:
     """Return the images that lie directly in a folder, in natural order; the folder may be a link."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    paths = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
-    if not paths:
-        raise InputError(f"{folder}: no images in this folder{_what_is_there(folder, entries)}")
+    with os.scandir(folder) as found:
+        entries = [entry for entry in found if not entry.name.startswith(".")]
+    names = [entry.name for entry in entries if is_shown(entry)]
+    if not names:
+        there = [folder / entry.name for entry in entries]
+        raise InputError(f"{folder}: no images in this folder{_what_is_there(folder, there)}")
     warn_of_other_formats(str(folder), [entry.name for entry in entries])
-    return _within(paths, folder, str(folder), follow_links)
+    return _within(names, folder, str(folder), follow_links)
+
+
+def is_shown(entry: os.DirEntry[str]) -> bool:
+    """Return whether what is in a folder is taken for an image: by its name, and no folder."""
+    ending = os.path.splitext(entry.name)[1].lower()
+    return ending in SUFFIXES and not entry.name.startswith(".") and not is_folder(entry)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether what is in a folder is one, or a link to one; a link to itself is none."""
+    return os.path.isdir(entry) if entry.is_symlink() else entry.is_dir()
 
 
 def warn_of_other_formats(where: str, names: Iterable[str]) -> None:
@@ -129,20 +160,20 @@ def files_matching(pattern: str, *, follow_links: bool = False) -> FileStimuli:
     Where some end as image files do, the others are passed over, and that is said.
     """
     folder, rest = _split_at_wildcard(Path(pattern))
-    found = (folder / name for name in glob.glob(rest, root_dir=folder, recursive=True))
-    paths = [path for path in found if not path.is_dir()]
-    if not paths:
+    found = glob.iglob(rest, root_dir=folder, recursive=True)
+    names = [name for name in found if not os.path.isdir(os.path.join(folder, name))]
+    if not names:
         raise InputError(f"{pattern}: no file matches{_what_would_match(folder, rest)}")
-    by_suffix = [path for path in paths if path.suffix.lower() in SUFFIXES]
-    others = sorted({path.name for path in paths if path.suffix.lower() not in SUFFIXES})
-    if by_suffix and others:
+    by_suffix = [name for name in names if os.path.splitext(name)[1].lower() in SUFFIXES]
+    if by_suffix and len(by_suffix) < len(names):
+        others = sorted({os.path.basename(name) for name in {*names} - {*by_suffix}})
         warn(
             "other",
-            f"{pattern}: left out files that do not end as images do ({len(paths) - len(by_suffix)}), such "
+            f"{pattern}: left out files that do not end as images do ({len(names) - len(by_suffix)}), such "
             f"as {others[0]!r}; if they are images, rename them, or convert them to {', '.join(FORMATS)}",
         )
-        paths = by_suffix
-    return _within(paths, folder, pattern, follow_links)
+        names = by_suffix
+    return _within(names, folder, pattern, follow_links)
 
 
 def _split_at_wildcard(pattern: Path) -> tuple[Path, str]:
@@ -164,21 +195,27 @@ def _what_would_match(folder: Path, rest: str) -> str:
     return "; check the folder and the pattern"
 
 
-def _within(paths: Iterable[Path], folder: Path, source: str, follow_links: bool) -> FileStimuli:
+def _within(names: Iterable[str], folder: Path, source: str, follow_links: bool) -> FileStimuli:
     """Return files that were found in a folder, where a link may lead to files that nobody meant."""
-    stimuli = FileStimuli(sorted(paths, key=natural_key), source)
+    paths = [os.path.join(folder, name) for name in sorted(names, key=natural_key)]
     if not follow_links:
-        require_within(stimuli.paths, folder)
-    return stimuli
+        require_within(paths, folder)
+    return FileStimuli(paths, source)
 
 
-def require_within(paths: Iterable[Path], folder: Path) -> None:
+def require_within(paths: Iterable[str | os.PathLike[str]], folder: Path) -> None:
     """Raise an error for a link that leads out of the folder in which it was found."""
-    root = os.path.realpath(folder)
+    root = Path(os.path.realpath(folder))
+    inside: set[str] = set()  # folders: of a hundred thousand files, few lie in one of their own
     for path in paths:
+        above = os.path.dirname(path)
+        if above in inside and not os.path.islink(path):
+            continue
         target = Path(os.path.realpath(path))
         if not target.is_relative_to(root):
             raise InputError(
                 f"{path}: a link that leads out of {folder}, to {target}; take it out, or follow such links "
                 "with follow_links=True (--follow-links)"
             )
+        if not os.path.islink(path):
+            inside.add(above)

@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64, UInt8
 
 from differentia.errors import InputError, in_one_line
 from differentia.system.file_kinds import head_of, kind_of
+from differentia.system.regular import open_regular
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -29,6 +30,9 @@ _OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "pr
 
 #: Of several streams, a picture that stands for the film or the music, such as a cover.
 _PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
+
+#: Of a frame, of which decoders keep some tens; 8K (7680 x 4320) has less.
+MOST_PIXELS = 2**25
 
 #: Frames that are decoded in about the time that it takes to go to another place of the film.
 WORTH_GOING = 12
@@ -175,6 +179,13 @@ def _stream_of(container: InputContainer, path: Path) -> VideoStream:
         raise InputError(f"{path}: has no video stream; it holds {held or 'nothing'}")
     if films[0].codec_context is None:
         raise InputError(f"{path}: its codec can't be decoded here; convert it to H.264, for example")
+    context = films[0].codec_context
+    if context.width * context.height > MOST_PIXELS:
+        raise InputError(
+            f"{path}: declares frames of {context.width} x {context.height} pixels; expected at most "
+            f"{MOST_PIXELS:,}, as 8K has: scale it down"
+        )
+    context.options = {**context.options, "max_pixels": str(MOST_PIXELS)}  # a later frame may be larger
     return films[0]
 
 
@@ -194,7 +205,7 @@ def size_declared(path: Path) -> Iterator[int]:
     WebM (EBML, RFC 8794).
     """
     end, size = 0, os.path.getsize(path)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while end < size:
             file.seek(end)
             head = file.read(16)

@@ -12,11 +12,18 @@ import PIL.Image
 from jaxtyping import UInt8
 
 from differentia.errors import InputError, in_one_line, nearest_names
-from differentia.stimuli.arrays import frames_of, hash_of, require_images, with_options
-from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.arrays import (
+    frames_of,
+    hash_of,
+    require_few_pixels,
+    require_images,
+    with_options,
+)
+from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.system.files import require_utf8
 from differentia.system.hdf5 import plain_datasets, require_plausible_size, unreadable_hdf5
 from differentia.system.open_files import KeptOpen
+from differentia.system.regular import NotRegularError, require_regular
 
 #: How the names of such files end.
 ENDINGS = (".h5", ".hdf5")
@@ -44,6 +51,7 @@ class Hdf5Stimuli(Stimuli):
 
         require_utf8(path)
         try:
+            require_regular(path)
             with h5py.File(path, "r") as file:
                 self._dataset, found = _chosen(plain_datasets(file), dataset, path)
                 self.source = with_options(path, dataset=dataset, every=every, start=start, stop=stop)
@@ -55,16 +63,19 @@ class Hdf5Stimuli(Stimuli):
                     )
                 require_images(found.shape, where)
                 require_plausible_size(found, path, where)
+                require_few_pixels(found.shape, where)
                 frames = frames_of(len(found), self.source, every, start, stop)
                 cache = min(_bytes_of_an_image(found), MOST_CACHED)
                 self._numbers = range(len(found)) if frames is None else frames
         except (InputError, MemoryError):
             raise
+        except NotRegularError as error:
+            raise InputError(f"{path}: can't be read as HDF5 ({error}); name a file") from error
         except Exception as error:  # h5py raises many kinds on broken files
             raise unreadable_hdf5(path, str(path), error) from error
         self.in_time = frames is not None
-        self.names = tuple(map(str, self._numbers))
-        self._file = KeptOpen(lambda: h5py.File(path, "r", rdcc_nbytes=cache))
+        self.names = Numbers(self._numbers)
+        self._file = KeptOpen(lambda: _opened(path, cache))
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
@@ -87,6 +98,13 @@ class Hdf5Stimuli(Stimuli):
                 "check the disk, or write the file again"
             ) from error
         return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+
+
+def _opened(path: Path, cache: int) -> Any:
+    import h5py
+
+    require_regular(path)
+    return h5py.File(path, "r", rdcc_nbytes=cache)
 
 
 def _chosen(datasets: dict[str, Any], name: str | None, path: Path) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from differentia.errors import InputError, require_count, short_tracebacks
-from differentia.stimuli.base import Fit, Image, Stimuli, as_pixels, content_hash
+from differentia.stimuli.base import Fit, Image, Numbers, Stimuli, as_pixels, content_hash
 from differentia.system.choices import NOISE
 from differentia.system.random import generator_of_image
 
@@ -78,7 +78,7 @@ class NoiseStimuli(Stimuli):
                 self.options[name] = float(number)
         written = "".join(f"&{name}={_written(number)}" for name, number in self.options.items())
         self.source = f"noise:{count}?kind={kind}{written}&seed={self.seed}"
-        self.names = tuple(f"{kind}_noise_{index}" for index in range(count))
+        self.names = Numbers(range(count), f"{kind}_noise_")
         self._clipped: dict[int, float] = {}
 
     def load(self, index: int, fit: Fit) -> Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ import PIL.Image
 
 from differentia.errors import InputError, UnreadableImageError, in_one_line
 from differentia.stimuli.arrays import CHANNELS, from_tensor, hash_of, is_tensor, require_uint8
-from differentia.stimuli.base import Fit, Image, Stimuli
+from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.stimuli.decoding import decoded, usable_conversion
+from differentia.system import turns
 from differentia.system.showing import counted
 
 
@@ -27,8 +27,8 @@ class PictureStimuli(Stimuli):
     def __init__(self, pictures: Sequence[Any]) -> None:
         self.source = f"a list of {counted(len(pictures), 'image')}"
         self.pictures = [as_picture(one, f"image {n} of the list") for n, one in enumerate(pictures)]
-        self.names = tuple(str(index) for index in range(len(pictures)))
-        self._one_at_a_time = threading.Lock()  # Pillow's images may read their file when they are first used
+        self.names = Numbers(range(len(pictures)))
+        self._one_at_a_time = turns.lock()  # Pillow's images may read their file when they are first used
         self._caveats: dict[int, str] = {}
 
     def load(self, index: int, fit: Fit) -> Image:

@@ -39,7 +39,7 @@ def save_images(stimuli: Stimuli, folder: str | os.PathLike[str], *, size: tuple
     with new_folder(folder) as beside:
         names = names_in_one_folder([f"{_without_ending(name)}.png" for name in stimuli.names])
         for index, name in enumerate(names):
-            picture(stimuli.load(index, fit).pixels).save(beside / name)
+            picture(stimuli.load(index, fit).pixels).save(beside / name, "PNG")
     warn_of_caveats({"": stimuli})
     return Path(folder).expanduser()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Complex, Float, Int, Num, UInt8
 from differentia.errors import InputError, UnreadableImageError, require_count
 from differentia.stimuli.base import Fit, Image, Stimuli, as_pixels, content_hash
 from differentia.stimuli.parts import SomeStimuli
+from differentia.system import turns
 from differentia.system.choices import AXIS, SCRAMBLE
 from differentia.system.machine import free_memory, written_size
 from differentia.system.random import generator_of
@@ -202,7 +202,7 @@ class PhasesOverTime(_OfOthers):
     def __init__(self, given: Stimuli, source: str, *, space: bool, seed: int) -> None:
         super().__init__(given, source)
         self._space, self._seed = space, seed
-        self._lock = threading.Lock()
+        self._lock = turns.lock()
         self._hashes: dict[Fit, str] = {}
         self._made: tuple[Fit, UInt8[np.ndarray, "n h w c"]] | None = None
         self._clipped: dict[int, float] = {}

@@ -19,7 +19,7 @@ import PIL.Image
 from differentia.errors import InputError, nearest_names, require_known, short_tracebacks, unknown_name
 from differentia.stimuli import film_decoding, hdf5
 from differentia.stimuli.archives import TAR_ENDINGS, load_tar, load_zip
-from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor, load_npy, load_npz
+from differentia.stimuli.arrays import ArrayStimuli, from_tensor, is_tensor
 from differentia.stimuli.base import Stimuli
 from differentia.stimuli.datasets import from_other_library
 from differentia.stimuli.decoding import SUFFIXES
@@ -28,9 +28,11 @@ from differentia.stimuli.files import FileStimuli, files_in_folder, files_matchi
 from differentia.stimuli.films import load_film
 from differentia.stimuli.hdf5 import load_hdf5
 from differentia.stimuli.noise import noise
+from differentia.stimuli.numpy_files import load_npy, load_npz
 from differentia.stimuli.pictures import PictureStimuli, is_picture
 from differentia.stimuli.scrambling import scrambled
 from differentia.system.file_kinds import head_of, kind_of
+from differentia.system.regular import require_regular
 from differentia.system.showing import counted
 from differentia.system.specs import in_parentheses, parse_options, parse_spec, split_nested
 
@@ -52,6 +54,8 @@ OF_SEVERAL_IMAGES: dict[str, Callable[..., Stimuli]] = {
     ".zip": load_zip,
     **dict.fromkeys(TAR_ENDINGS, load_tar),
 }
+
+_ENDINGS = tuple(OF_SEVERAL_IMAGES)
 
 #: Of what lies on another machine.
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -212,7 +216,9 @@ def _from_path(text: str, follow_links: bool) -> Stimuli:
                 raise InputError(f"{name}: no such file; {_meant(name) or 'check the path'}")
         if any(character in text for character in "*?["):
             return _of_one_image_each(files_matching(str(path), follow_links=follow_links))
-    except OSError as error:  # no permission, a name too long
+        if path.exists():
+            require_regular(path)
+    except OSError as error:  # no permission, a name too long, a pipe
         raise InputError(f"{text}: can't be looked into ({error}); check the path") from error
     raise InputError(f"{text}: no such file or folder; {_meant(text) or 'check the path'}")
 
@@ -247,9 +253,12 @@ def _from_file(path: Path, text: str) -> Stimuli:
 
 def _require_single_images(folder: Path) -> None:
     """Raise an error for a folder of films or archives, and of no image."""
-    names = sorted((entry.name for entry in folder.iterdir()), key=natural_key)
+    names = os.listdir(folder)
+    if any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names):
+        return
     several = [name for name in names if ending_of_several(name) and not name.startswith(".")]
-    if several and not any(os.path.splitext(name)[1].lower() in SUFFIXES for name in names):
+    if several:
+        several.sort(key=natural_key)
         raise InputError(
             f"{folder}: no images in this folder, but files that hold several; name one of them: "
             f"{folder / several[0]}, or take each as a set: --sets-from {folder}"
@@ -270,7 +279,9 @@ def _of_one_image_each(files: FileStimuli) -> FileStimuli:
 
 def ending_of_several(name: str) -> str:
     """Return the ending of a file that holds several images, such as ``.tar.gz``; "" of others."""
-    return next((ending for ending in OF_SEVERAL_IMAGES if name.lower().endswith(ending)), "")
+    if not name.lower().endswith(_ENDINGS):
+        return ""
+    return next(ending for ending in OF_SEVERAL_IMAGES if name.lower().endswith(ending))
 
 
 def of_several_images(path: Path, query: str | None = None) -> Stimuli:

@@ -20,9 +20,17 @@ from differentia.errors import (
 from differentia.stimuli.base import Stimuli
 from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of, written_values
 from differentia.stimuli.datasets import DatasetStimuli, is_of, of_hugging_face
-from differentia.stimuli.decoding import SUFFIXES
-from differentia.stimuli.files import FileStimuli, files_in_folder, natural_key, require_within
+from differentia.stimuli.files import (
+    FileStimuli,
+    files_in_folder,
+    is_folder,
+    is_shown,
+    natural_key,
+    require_within,
+)
 from differentia.stimuli.sources import ending_of_several, local_path, of_several_images
+from differentia.system.files import MOST_TEXT
+from differentia.system.regular import NotRegularError, open_regular, require_regular
 from differentia.system.showing import counted, listed
 from differentia.system.specs import parse_options
 
@@ -130,6 +138,8 @@ def _from_path(text: str, path: str | None, set_: str | None, follow_links: bool
                 )
         return _in_folder(place, query, follow_links)
     if not place.is_file():
+        if place.exists():
+            require_regular(place)
         raise InputError(f"{place}: no such folder or table; check the path")
     if ending_of_several(place.name):
         raise InputError(
@@ -152,13 +162,14 @@ def _in_folder(folder: Path, query: str, follow_links: bool) -> dict[str, Stimul
 
     Options are those of files, and so ask for them.
     """
-    entries = sorted(folder.iterdir(), key=natural_key)
-    hidden = [entry for entry in entries if entry.name.startswith(".") and entry.is_dir()]
-    folders = [entry for entry in entries if entry.is_dir() and entry not in hidden]
-    filled = [one for one in folders if any(map(_is_shown, one.iterdir()))]
+    entries = sorted(_entries(folder), key=lambda entry: natural_key(entry.name))
+    below = [entry for entry in entries if is_folder(entry)]
+    hidden = [Path(entry) for entry in below if entry.name.startswith(".")]
+    folders = [Path(entry) for entry in below if not entry.name.startswith(".")]
+    filled = [one for one in folders if any(map(is_shown, _entries(one)))]
     empty = [one for one in folders if one not in filled]
-    direct = [entry for entry in entries if _is_shown(entry)]
-    files = [entry for entry in entries if _is_of_several(entry)]
+    direct = [Path(entry) for entry in entries if is_shown(entry)]
+    files = [Path(entry) for entry in entries if _is_of_several(entry)]
     taken: Sequence[Path]
     if files and (query or not filled):
         each, taken = "file that holds several images", files
@@ -173,7 +184,7 @@ def _in_folder(folder: Path, query: str, follow_links: bool) -> dict[str, Stimul
         left_out = {"hidden folders": hidden, "folders without images": empty}
         left_out |= {"images beside them": direct, "files that hold several": files}
     else:
-        deeper = next((one for one in folders if any(map(_is_set, one.iterdir()))), None)
+        deeper = next((one for one in folders if any(map(_is_set, _entries(one)))), None)
         way_out = f"did you mean {deeper}?" if deeper else "name a folder of folders, or of films"
         if direct:
             way_out = f"for the {counted(len(direct), 'image')} in it as one set, write --set NAME={folder}"
@@ -198,16 +209,17 @@ def _in_folder(folder: Path, query: str, follow_links: bool) -> dict[str, Stimul
     return sets
 
 
-def _is_set(entry: Path) -> bool:
-    return entry.is_dir() or _is_of_several(entry)
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as found:
+        return list(found)
 
 
-def _is_of_several(entry: Path) -> bool:
-    return bool(ending_of_several(entry.name)) and not entry.name.startswith(".") and not entry.is_dir()
+def _is_set(entry: os.DirEntry[str]) -> bool:
+    return is_folder(entry) or _is_of_several(entry)
 
 
-def _is_shown(entry: Path) -> bool:
-    return entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()
+def _is_of_several(entry: os.DirEntry[str]) -> bool:
+    return bool(ending_of_several(entry.name)) and not entry.name.startswith(".") and not is_folder(entry)
 
 
 def _read_text(path: Path, separator: str) -> pd.DataFrame:
@@ -215,11 +227,14 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        cells = pd.read_csv(
-            path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-        )
+        with open_regular(path) as file:
+            cells = pd.read_csv(
+                file, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+            )
     except MemoryError:
         raise
+    except OSError as error:
+        raise _unread(path, error) from error
     except Exception as error:  # of pandas, on what is no such table
         if other := _other_separator(path, separator):
             raise InputError(f"{path}: {other}") from error
@@ -233,11 +248,15 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     return table.loc[:, table.columns != ""]  # such as pandas' index
 
 
+def _unread(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: can't be read from the disk ({error}); check the path and the disk")
+
+
 def _other_separator(path: Path, separator: str) -> str:
     """Return what to say of a table whose first line has other separators alone, as Excel's in Europe."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = file.readline()
+        with open_regular(path) as file:
+            first = file.readline(MOST_TEXT).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""
     names = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -251,9 +270,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_parquet(path, engine="pyarrow")
+        with open_regular(path) as file:
+            return pd.read_parquet(file, engine="pyarrow")
     except MemoryError:
         raise
+    except NotRegularError as error:
+        raise _unread(path, error) from error
     except ImportError as error:
         raise InputError(
             f"{path}: Parquet needs pyarrow, which is not installed: pip install 'differentia[parquet]'"

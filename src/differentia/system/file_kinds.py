@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from differentia.system.regular import open_regular
+
 #: In bytes: what `kind_of` looks at.
 HEAD = 512
 
@@ -39,7 +41,7 @@ _KINDS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
 
 def head_of(path: Path) -> bytes:
     """Return the first bytes of a file."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(HEAD)
 
 

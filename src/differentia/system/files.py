@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from differentia.errors import DifferentiaError, InputError, StorageError
+from differentia.system.regular import open_regular
 
 #: The disk has no room: to name another place is one way out, to make room is another.
 NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name))
@@ -68,9 +69,9 @@ def require_utf8(path: str | os.PathLike[str]) -> None:
 def read_text(path: Path) -> str:
     """Return the text of a small file in UTF-8, without the mark that Windows puts first.
 
-    All else is a `ValueError`, since a device has no end.
+    All else is a `ValueError`, or an `OSError` of what is no regular file.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(MOST_TEXT + 1)
     if len(content) > MOST_TEXT:
         raise ValueError(f"more than {MOST_TEXT:,} bytes")
@@ -104,14 +105,31 @@ def _unwritten(
 
 
 def require_free(folder: Path, what: str, *, files: Iterable[str], folders: Iterable[str] = ()) -> None:
-    """Raise an error where a folder is in the place of a file that will be written, or the reverse."""
+    """Raise an error where a folder is in the place of a file that will be written, or the reverse.
+
+    In the place of a folder there may be no link either.
+    """
     for place in (folder, *folder.parents):
         if place.is_file():
             raise InputError(f"{what}: {place} is a file; name a folder, a new one or one of an earlier run")
     in_the_way = {name: "folder" for name in files if (folder / name).is_dir()}
-    in_the_way |= {name: "file" for name in folders if (folder / name).is_file()}
+    in_the_way |= {name: "file" for name in folders if folder_within(folder, name).is_file()}
     for name, kind in in_the_way.items():
         raise InputError(f"{what}: the {kind} {name} in it is in the way; move it away, or choose another")
+
+
+def folder_within(folder: Path, name: str) -> Path:
+    """Return the path of a folder of ours in one that a user named, or raise an error where it is a link.
+
+    The user's own may be a link, and lie below others. One in it may be a stranger's, who sent the folder.
+    """
+    place = folder / name
+    if place.is_symlink():
+        raise InputError(
+            f"{place}: is a link, and nothing is written through one that lies in a folder; remove it, or "
+            "choose another folder"
+        )
+    return place
 
 
 def require_new(path: str | os.PathLike[str]) -> Path:
@@ -154,10 +172,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     elsewhere = "give the path of a file in a folder that can"
     if target.is_dir():
         raise InputError(f"{target}: can't be written (it is a folder); {elsewhere}")
-    beside = _beside(target)
     _remove_abandoned(target)
     try:
-        beside.touch()
+        beside = _file_beside(target)
     except OSError as error:
         raise _unwritten(target, error, elsewhere) from error
     try:
@@ -187,6 +204,15 @@ def _keep_name(folder: Path) -> None:
 def _beside(target: Path) -> Path:
     """Return a hidden name for what is yet to be whole: it names the machine and the process."""
     return target.with_name(f"{_stem(target)}{_machine()}.{os.getpid()}.{next(_SERIAL)}")
+
+
+def _file_beside(target: Path) -> Path:
+    """Make an empty file under such a name: a new one, since a link could have been laid there."""
+    while True:
+        beside = _beside(target)
+        with contextlib.suppress(FileExistsError):
+            beside.touch(exist_ok=False)
+            return beside
 
 
 def _stem(target: Path) -> str:

@@ -11,6 +11,7 @@ from typing import IO, Any
 from differentia.errors import InputError, has_control_characters, in_one_line
 from differentia.system.file_kinds import HDF5, HEAD, head_of, kind_of
 from differentia.system.machine import free_memory, written_size
+from differentia.system.regular import NotRegularError, require_regular
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
 MOST_DEFLATED = 1100
@@ -21,14 +22,19 @@ SMALL = 10_000_000
 
 def require_plain_hdf5(
     file: str | os.PathLike[str] | IO[bytes], where: str, *, size: int | None = None, form: str = "HDF5"
-) -> None:
-    """Raise an error unless an HDF5 file holds all its data itself, and no more than fits into memory.
+) -> int:
+    """Return the bytes that an HDF5 file declares, where it holds all its data itself, and memory suffices.
 
     Its groups, datasets and links are looked at; no data is read. HDF5 can have a dataset lie in another
     file, anywhere on the machine, and can declare one of any size that takes no room in the file.
     """
     import h5py
 
+    if isinstance(file, str | os.PathLike):
+        try:
+            require_regular(file)
+        except NotRegularError as error:
+            raise InputError(f"{where}: can't be read as {form} ({error}); name a file") from error
     limit = MOST_DEFLATED * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
     try:
         with h5py.File(file, "r") as opened:
@@ -45,6 +51,7 @@ def require_plain_hdf5(
             f"{where}: needs {declared / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; "
             "end other programs, or read it on a larger machine"
         )
+    return declared
 
 
 def unreadable_hdf5(

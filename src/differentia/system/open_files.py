@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakValueDictionary
+
+from differentia.system import turns
 
 #: Files that are open at once; the one that was used longest ago is closed for another.
 MOST_OPEN = 8
@@ -22,24 +24,34 @@ Opened = TypeVar("Opened", bound=Closable)
 
 
 class KeptOpen(Generic[Opened]):
-    """What `begin` opens, when it is first used and again where it was closed meanwhile; for any threads."""
+    """What `begin` opens, when it is first used and again where it was closed meanwhile; for any threads.
+
+    A forked process opens it for itself: it shares the place in the file with its parent otherwise.
+    """
 
     def __init__(self, begin: Callable[[], Opened]) -> None:
         self._begin = begin
         self._opened: Opened | None = None
-        self._one_at_a_time = threading.Lock()
+        self._process = 0
+        self._one_at_a_time = turns.lock()
 
     @contextmanager
     def use(self) -> Iterator[Opened]:
         """Have it for the time of this context, alone."""
         try:
             with self._one_at_a_time:
+                if self._process != os.getpid():
+                    self._opened, self._process = None, os.getpid()
                 if self._opened is None:
                     self._opened = self._begin()
                 yield self._opened
         finally:
             for earlier in _let_go_for(self):  # without the lock: two that wait for each other would hang
                 earlier.close()
+
+    def __del__(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
 
     def close(self) -> None:
         with self._one_at_a_time:
@@ -49,7 +61,7 @@ class KeptOpen(Generic[Opened]):
 
 
 _latest: WeakValueDictionary[int, KeptOpen[Any]] = WeakValueDictionary()
-_latest_alone = threading.Lock()
+_latest_alone = turns.lock()
 
 
 def _let_go_for(used: KeptOpen[Any]) -> list[KeptOpen[Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from differentia.errors import InputError
+from differentia.errors import InputError, printable
+from differentia.system import turns
+from differentia.system.terminal import PrintableStream, printable_streams
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -37,7 +38,7 @@ _PAUSE = 0.2
 _INTERVAL = 300.0
 
 #: Held by the call whose bar is shown: there is one at a time.
-_shown = threading.Lock()
+_shown = turns.lock()
 
 
 def require_progress(given: Any) -> Any:
@@ -57,16 +58,17 @@ def shown_progress(given: Progress | bool | None = None) -> Iterator[Progress]:
     By default there is a bar where stderr is a terminal, and in notebooks; with True on any stderr. Elsewhere
     a line is logged now and then.
     """
-    if callable(given):
-        yield given
-    elif given is False or not _shown.acquire(blocking=False):
-        yield tell_nobody
-    else:
-        try:
-            with _bar(forced=given is True) as report:
-                yield report
-        finally:
-            _shown.release()
+    with turns.at_work():
+        if callable(given):
+            yield given
+        elif given is False or not _shown.acquire(blocking=False):
+            yield tell_nobody
+        else:
+            try:
+                with _bar(forced=given is True) as report:
+                    yield report
+            finally:
+                _shown.release()
 
 
 def tell_nobody(done: int, total: int, stage: str) -> None:
@@ -88,9 +90,11 @@ def _bar(*, forced: bool) -> Iterator[Progress]:
     if not forced and not (looked_at and console.is_interactive):
         yield _logging()
         return
-    with _made(
-        console, transient=True, redirect_stdout=sys.stdout is not None and sys.stdout.isatty()
-    ) as bar:
+    of_a_command = isinstance(sys.stderr, PrintableStream)
+    with (
+        _made(console, transient=True, redirect_stdout=sys.stdout is not None and sys.stdout.isatty()) as bar,
+        printable_streams() if of_a_command else nullcontext(),
+    ):  # in the place of Rich's own
         yield _moving(bar)
 
 
@@ -164,6 +168,7 @@ def _moving(bar: Bar) -> Progress:
 
     def report(done: int, total: int, stage: str) -> None:
         nonlocal stage_before
+        stage = printable(" ".join(stage.split()))
         what = stage.partition(" ")[0]
         # What is not counted is under way for as long as it takes.
         known = total if (count := _counted(done, total, stage)) else None

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 from jaxtyping import Int8, UInt64
 
+from differentia.system.turns import in_turn
+
 
 def _source(*parts: object) -> np.random.Philox:
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
@@ -48,7 +50,7 @@ def torch_numbers_kept(seed: int) -> Iterator[None]:
     """Draw PyTorch's random numbers on the CPU from a seed, and leave those of the user as they were."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    with in_turn(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
@@ -56,13 +58,14 @@ def torch_numbers_kept(seed: int) -> Iterator[None]:
 @contextmanager
 def python_numbers_kept(seed: int | None = None) -> Iterator[None]:
     """Leave Python's random numbers alone, from which Keras draws its seeds; there they may have a seed."""
-    state = random.getstate()
-    if seed is not None:
-        random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
+    with in_turn():
+        state = random.getstate()
+        if seed is not None:
+            random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(state)
 
 
 def python_generator(seed: int) -> random.Random:

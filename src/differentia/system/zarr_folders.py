@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from differentia.errors import InputError, in_one_line
+from differentia.system.regular import opened
 
 #: Files that describe arrays and groups, of both formats.
 METADATA = (".zarray", ".zgroup", ".zmetadata", "zarr.json")
@@ -57,7 +58,10 @@ def require_plain_zarr(folder: Path, where: str) -> None:
 def _described(path: Path, inside: str, where: str) -> Iterator[dict[str, Any]]:
     """Yield what a file says of an array or group, and of those inside it."""
     try:
-        facts = json.loads(path.read_bytes())
+        with opened(path) as file:
+            if file is None:
+                raise ValueError("it is no file any more")
+            facts = json.loads(file.read())
         consolidated = (facts.get("consolidated_metadata") or {}).get("metadata") or {}
         within = {**(facts.get("metadata") or {}), **consolidated}
     except (ValueError, AttributeError, TypeError, RecursionError) as error:

@@ -370,7 +370,7 @@ def asked(options: str) -> Callable[[Path], str]:
         ),
         (damaged, r"config\.json is damaged .*; fetch it again"),
         (with_config(model_type="of_my_own"), r"its config\.json can't be used: .*of_my_own"),
-        (with_config(hidden_act="of_my_own"), "the model can't be built: "),
+        (with_config(hidden_act="of_my_own"), r"the model can't be built \("),
         (
             with_config(hidden_size=64),
             r"the weights do not fit: .* of another shape \(.* is \(3, 32\), not \(3, 64\)",

@@ -136,3 +136,25 @@ def test_a_folder_that_can_not_be_read(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         lines(tmp_path / "batches").read()
     assert lines(tmp_path / "gone").read() == []
+
+
+def test_a_file_of_batches_that_a_backup_has_too(tmp_path: Path) -> None:
+    """As a hard link, a link, or a pipe that came meanwhile: it is written anew, and nothing through it."""
+    for number, kind in enumerate(("hard link", "link", "pipe")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        lines = BatchLines(folder, 8, 4)
+        lines.add(KeptBatch(0, "a", ("x",)))
+        file, other = folder / "0.jsonl", tmp_path / "other"
+        content = file.read_bytes()
+        other.unlink(missing_ok=True)
+        file.rename(other)
+        if kind == "pipe":
+            os.mkfifo(file)
+        else:
+            (file.hardlink_to if kind == "hard link" else file.symlink_to)(other)
+        lines.add(KeptBatch(1, "a", ("y",)))
+        assert other.read_bytes() == content
+        assert file.lstat().st_nlink == 1
+        known = [batch.number for batch in BatchLines(folder, 8, 4).read()]
+        assert known == ([0, 1] if kind == "hard link" else [1])

@@ -40,21 +40,24 @@ def test_an_older_store_is_read_and_goes_on(tmp_path: Path) -> None:
     assert {file: file.stat().st_ino for file in before} == before
 
 
-@pytest.mark.parametrize("junk", ["flipped", "cut", "longer", "empty", "zeros", "gone", "pipe"])
+@pytest.mark.parametrize("junk", ["flipped", "cut", "longer", "empty", "zeros", "gone", "pipe", "link"])
 def test_a_damaged_file_is_found(junk: str, tmp_path: Path) -> None:
-    """Only its batch is asked for again, and no other chunk is written again."""
-    path = tmp_path / "s.zarr"
+    """Only its batch is asked for again, and no other chunk is written again; also where a run has begun."""
+    path, outside = tmp_path / "s.zarr", tmp_path / "outside"
     victim = write_older(path) / "c.2.1"  # of the second batch, of 11 images
+    store = opened(path)
     good = victim.read_bytes()
     flipped = bytearray(good)
     flipped[1000] ^= 1
     contents = {"flipped": bytes(flipped), "cut": good[:-1], "longer": good + b"x", "zeros": bytes(len(good))}
     victim.unlink()
+    outside.write_bytes(good)
     if junk == "pipe":
         os.mkfifo(victim)
+    elif junk == "link":
+        victim.symlink_to(outside)
     elif junk != "gone":
         victim.write_bytes(contents.get(junk, b""))
-    store = opened(path)
     for batch in store.batches:
         store.repair(UNITS, batch)
     assert [bool(store.missing(UNITS, batch)) for batch in store.batches] == [False, True, False, False]
@@ -65,6 +68,7 @@ def test_a_damaged_file_is_found(junk: str, tmp_path: Path) -> None:
     other = victim.with_name("c.2.0").stat()
     store.write(UNITS, store.batches[1], values_of(1))
     assert victim.read_bytes() == good
+    assert not victim.is_symlink()
     assert victim.with_name("c.2.0").stat().st_ino == other.st_ino
 
 

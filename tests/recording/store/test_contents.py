@@ -14,6 +14,7 @@ import pytest
 from helpers.older_stores import write_older
 from helpers.stores import COLUMNS, SIZES, add, fill, opened
 
+import differentia as dif
 from differentia.recording.division import Promised
 from differentia.recording.store.base import Quantity, Store
 from differentia.recording.store.contents import (
@@ -21,8 +22,8 @@ from differentia.recording.store.contents import (
     RecordingContents,
     SetContents,
     contents_of,
-    is_store,
 )
+from differentia.recording.store.disk import is_store
 
 #: What `fill` writes, to a store of each kind.
 WHOLE = QuantityContents("conv", "random-0", COLUMNS, sum(SIZES))
@@ -196,16 +197,20 @@ def test_junk_in_a_recording(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes")
 def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
-    """Pipes and links in the place of files are not read."""
+    """What is neither a file nor a folder is told, and not opened."""
     fill(opened(tmp_path / "s"))
     folder = only(tmp_path / "s").path
     (array,) = (path.parent for path in folder.glob("layers/*/random-0.*/c.0.0"))
     for path in (folder / "divisions" / "0.json", folder / "batches" / "0.jsonl", array / "c.1.0"):
+        content = path.read_bytes()
+        for make in (os.mkfifo, lambda path: path.symlink_to(tmp_path)):
+            path.unlink()
+            make(path)
+            with pytest.raises(dif.InputError, match=rf"{path}: is a link, a pipe or a device"):
+                contents_of(tmp_path / "s")
         path.unlink()
-        os.mkfifo(path)
-    found = only(tmp_path / "s")
-    assert found.sets == (SetContents("a", sum(SIZES[2:]), 0, 0, 0),)
-    assert found.quantities == (QuantityContents("conv", "random-0", COLUMNS, 0),)
+        path.write_bytes(content)
+    assert only(tmp_path / "s").quantities == (WHOLE,)
 
 
 def test_what_is_no_store(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import re
 import shutil
@@ -11,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from helpers.stores import COLUMNS, add, chunks, fill, opened, promise, values_of
+from helpers.stores import COLUMNS, SIZES, add, chunks, fill, opened, promise, values_of
 
 import differentia as dif
 from differentia.recording.store import regular
 from differentia.recording.store.base import Quantity
+from differentia.recording.store.disk import about_recording
 from differentia.recording.store.layouts import Layout
 
 
@@ -260,7 +263,7 @@ def test_a_damaged_division(tmp_path: Path) -> None:
     assert opened(path).take_notes() == [], "the damaged one is gone"
 
 
-@pytest.mark.parametrize("kind", ["gone", "folder", "pipe"])
+@pytest.mark.parametrize("kind", ["gone", "folder"])
 def test_the_first_division_is_gone(kind: str, tmp_path: Path) -> None:
     """The next is another file than the last, and has other numbers than both."""
     path = tmp_path / "s.zarr"
@@ -269,7 +272,7 @@ def test_the_first_division_is_gone(kind: str, tmp_path: Path) -> None:
     file = next(path.rglob("divisions/0.json"))
     file.unlink()
     if kind != "gone":
-        (Path.mkdir if kind == "folder" else os.mkfifo)(file)
+        file.mkdir()
     store = opened(path)
     assert [division.first for division in store.divisions] == [4]
     assert promise(store, [7]) == range(6, 7)
@@ -362,3 +365,63 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     store.write(Quantity("conv", "random-0", 0, COLUMNS), places[0].batch, values_of(0))
     with pytest.raises(dif.StorageError, match=rf"^{re.escape(str(file))}: can't be written or read"):
         store.finish()
+
+
+@pytest.mark.parametrize("left", [b"", bytes(200), None])
+def test_a_store_that_lost_its_mark(left: bytes | None, tmp_path: Path) -> None:
+    """It is known by a recording that is whole, and marked anew; without one it is left alone."""
+    path = tmp_path / "s.zarr"
+    every = fill(opened(path))
+    content = (path / "zarr.json").read_bytes()
+    (path / "zarr.json").unlink()
+    if left is not None:
+        (path / "zarr.json").write_bytes(left)
+    store = opened(path)
+    (note,) = store.take_notes()
+    assert f"{path}/zarr.json: was empty or gone" in note
+    assert store.matrix(Quantity("conv", "random-0", 0, COLUMNS), every).shape == (sum(SIZES), COLUMNS)
+    assert json.loads((path / "zarr.json").read_bytes()) == json.loads(content)
+    assert opened(path).take_notes() == []
+    (path / "zarr.json").write_bytes(b"")
+    next(path.glob("recordings/*/zarr.json")).write_bytes(b"")
+    with pytest.raises(dif.InputError, match="no store of responses, or a damaged one"):
+        opened(path)
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EACCES])
+def test_what_can_not_be_removed_is_told(error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged array, an earlier state, a store that is begun anew: one line, which names the file."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    array = chunks(path)[0].parent
+    values = np.ones((1, 10))
+    opened(path).save_state("conv", "ranking", "one", values)
+    (array / "zarr.json").write_bytes(b"")
+
+    def refuse(name: Any, *given: Any, **more: Any) -> None:
+        raise OSError(error, os.strerror(error), str(name))
+
+    monkeypatch.setattr("os.unlink", refuse)
+    message = rf"can't be written or read \({os.strerror(error)}\); solve this and run the same command again"
+    with pytest.raises(dif.StorageError, match=message):
+        opened(path).columns(Quantity("conv", "random-0", 0, COLUMNS), opened(path).batches[0])
+    with pytest.raises(dif.StorageError, match=message):
+        opened(path).save_state("conv", "ranking", "two", values)
+    with pytest.raises(dif.StorageError, match=message):
+        opened(path, fresh=True)
+
+
+def test_counts_of_a_strangers_store_fill_no_memory(tmp_path: Path) -> None:
+    """A recording or an array that declares what none of ours can have is taken for damaged."""
+    path = tmp_path / "s.zarr"
+    fill(opened(path))
+    file = next(path.glob("recordings/*/zarr.json"))
+    about = json.loads(file.read_text())
+    for fact in ("batch_size", "chunk_rows", "task_batches", "at_once"):
+        attributes = {**about["attributes"], fact: 2**31 - 1}
+        file.write_text(json.dumps({**about, "attributes": attributes}))
+        assert about_recording(file.parent) == {}
+    file.write_text(json.dumps(about))
+    assert about_recording(file.parent) == about["attributes"]
+    file.write_bytes(file.read_bytes() + b" " * 2**24)
+    assert about_recording(file.parent) == {}

@@ -112,22 +112,26 @@ def test_repairs_do_not_make_it_grow(tmp_path: Path) -> None:
     assert_whole(path)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "gone"])
+@pytest.mark.parametrize("kind", ["pipe", "link", "gone"])
 def test_no_file_at_all(kind: str, tmp_path: Path) -> None:
-    """A pipe in its place is not waited for."""
+    """A pipe that is in its place by now is not waited for, and a link is not followed."""
     path = tmp_path / "s.zarr"
     fill(opened(path))
+    store = opened(path)
     victim = chunks(path)[1]
-    victim.unlink()
+    victim.rename(tmp_path / "outside")
+    content = (tmp_path / "outside").read_bytes()
     if kind == "pipe":
         os.mkfifo(victim)
-    store = opened(path)
+    elif kind == "link":
+        victim.symlink_to(tmp_path / "outside")
     assert lacking(store) == [2, 3]
-    assert len(store.take_notes()) == (kind == "pipe")
+    assert len(store.take_notes()) == (kind != "gone")
     for number in (2, 3):
         store.write(UNITS, store.batches[number], values_of(number))
     store.finish()
     assert_whole(path)
+    assert (tmp_path / "outside").read_bytes() == content
 
 
 KILLED = """

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from differentia.recording.store import shards, writers
-from differentia.recording.store.regular import opened
 from differentia.recording.store.shards import HEADER_BYTES, Log, Shape, Source, chunks_of, read_index, scan
+from differentia.system.regular import opened
 
 SHAPE = Shape(down=3, across=2, most=100, name=b"conv")
 FIRST = 6  # the row of chunks that a shard begins with

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,11 @@ from transformers import AutoConfig, AutoImageProcessor
 from transformers.models.auto import modeling_auto
 from transformers.utils import logging
 
-from differentia.errors import InputError, has_control_characters, require_known, unknown_name
+from differentia.errors import InputError, require_known, unknown_name
+from differentia.networks.bounds import building
 from differentia.networks.class_files import ClassIndex
 from differentia.networks.hubs.base import HubNetwork, UntoldError
+from differentia.networks.hubs.configs import read_config
 from differentia.networks.hubs.image_processors import transform_of
 from differentia.networks.hubs.names import RANDOM
 from differentia.networks.hubs.repositories import fetched
@@ -26,7 +27,7 @@ from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 from differentia.networks.weight_files import names_weights_file
 from differentia.networks.weights import read_tensors
-from differentia.system.files import read_text, user_path
+from differentia.system.files import user_path
 
 OPTIONS = ("weights", "revision", "attn_implementation")
 
@@ -54,8 +55,9 @@ def load(spec: NetworkSpec) -> HubNetwork:
     folder = _folder(spec)
     config = _config(spec, folder)
     config._attn_implementation = attention  # its own may be the name of code on the hub
-    kind, config = _kind(spec, config)
-    channels = getattr(config, "num_channels", 3)
+    with _of_config(spec):
+        kind, config = _kind(spec, config)
+        channels, classes = getattr(config, "num_channels", 3), _classes(kind, config)
     try:
         transform, untold = _transform(spec, folder, channels), ""
     except UntoldError as error:
@@ -67,7 +69,7 @@ def load(spec: NetworkSpec) -> HubNetwork:
     return HubNetwork(
         module,
         transform,
-        _classes(kind, config),
+        classes,
         untold,
         classifies=_classifies(kind),
         weights=called.get(weights, str(weights)),
@@ -97,29 +99,15 @@ def _folder(spec: NetworkSpec) -> Path:
 def _config(spec: NetworkSpec, folder: Path) -> Any:
     """Return the model's configuration, without code that may come with it."""
     for name in (CONFIG, *PROCESSORS):
-        if "auto_map" in _json(spec, folder / name):
+        if "auto_map" in read_config(spec.text, folder / name):
             raise InputError(
                 f"{spec.text}: its {name} asks for code of its own (auto_map), which is not run; if you "
                 "trust it, load it with a function of yours: package.module:make_net"
             )
     if not (folder / CONFIG).is_file():
         raise InputError(f"{spec.text}: there is no {CONFIG} in {folder}; save it with model.save_pretrained")
-    try:
-        with _quiet():
-            return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # many kinds, of what is no configuration
-        raise InputError(f"{spec.text}: its {CONFIG} can't be used: {brief(error)}") from error
-
-
-def _json(spec: NetworkSpec, path: Path) -> Mapping[str, Any]:
-    """Return what a file holds, which need not be there."""
-    try:
-        read = json.loads(read_text(path)) if path.is_file() else {}
-        if not isinstance(read, dict):
-            raise ValueError("it is no object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{spec.text}: {path} is damaged ({brief(error)}); fetch it again") from error
-    return read
+    with _of_config(spec):
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
 def _kind(spec: NetworkSpec, config: Any) -> tuple[Any, Any]:
@@ -164,18 +152,18 @@ def _module(spec: NetworkSpec, folder: Path, kind: Any, config: Any) -> torch.nn
     weights = spec.options.get("weights", OWN)
     if not (weights in (None, OWN) or names_weights_file(str(weights))):
         raise unknown_name(f"weights of hf:{spec.name}", str(weights), (OWN, "none", "PATH"))
-    try:
-        if weights is None:
+    told = (spec.text, "the model can't be built", f"fetch or save its {CONFIG} again")
+    if weights is None:
+        with building(*told):
             module: torch.nn.Module = kind(config)
             return module.float()
-        tensors = _own_tensors(spec, folder) if weights == OWN else read_tensors(spec.text, str(weights))
+    tensors = _own_tensors(spec, folder) if weights == OWN else read_tensors(spec.text, str(weights))
+    held = sum(tensor.nbytes for tensor in tensors.values())
+    with building(*told, held=held):
         module, found = _with_tensors(kind, config, tensors)
-        if _only_pooler(found["missing_keys"]) and "add_pooling_layer" in inspect.signature(kind).parameters:
+    if _only_pooler(found["missing_keys"]) and "add_pooling_layer" in inspect.signature(kind).parameters:
+        with building(*told, held=held):
             module, found = _with_tensors(kind, config, tensors, add_pooling_layer=False)
-    except InputError:
-        raise
-    except Exception as error:  # many kinds, of configurations that fit nothing
-        raise InputError(f"{spec.text}: the model can't be built: {brief(error)}") from error
     reshaped = {name: f"{(*given,)}, not {(*own,)}" for name, given, own in sorted(found["mismatched_keys"])}
     if problem := misfit(sorted(found["missing_keys"]), [], reshaped):
         raise unfitting(spec.text, problem)
@@ -207,7 +195,9 @@ def _own_tensors(spec: NetworkSpec, folder: Path) -> dict[str, torch.Tensor]:
     """Return the weights in a folder, which may be spread over several files."""
     names = [WEIGHTS] if (folder / WEIGHTS).is_file() else []
     if not names:
-        index = _json(spec, folder / INDEX).get("weight_map", {})
+        index = read_config(spec.text, folder / INDEX).get("weight_map", {})
+        if not isinstance(index, dict):
+            raise InputError(f"{spec.text}: the weight_map of its {INDEX} is no object; fetch it again")
         names = sorted({Path(str(name)).name for name in index.values()})
     if not names:
         pickles = [name for name in PICKLES if (folder / name).is_file()]
@@ -238,17 +228,29 @@ def _transform(spec: NetworkSpec, folder: Path, channels: int) -> Transform:
 
 
 def _classes(kind: Any, config: Any) -> ClassIndex:
-    """Return the names of a classifier's classes, unless they are only numbered, or can't be shown."""
+    """Return the names of a classifier's classes, unless they are only numbered."""
     labels = getattr(config, "id2label", None) or {}
     names = tuple(str(labels[number]) for number in sorted(labels))
     numbered = tuple(f"LABEL_{number}" for number in range(len(names)))
     if not _classifies(kind) or names == numbered:
         return ClassIndex()
-    return ClassIndex() if any(map(has_control_characters, names)) else ClassIndex(names=names)
+    return ClassIndex(names=names)
 
 
 def _classifies(kind: Any) -> bool:
     return "ForImageClassification" in kind.__name__
+
+
+@contextmanager
+def _of_config(spec: NetworkSpec) -> Iterator[None]:
+    """Have the errors of transformers, of many kinds where a value is of another type, say where they are."""
+    try:
+        with _quiet():
+            yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{spec.text}: its {CONFIG} can't be used: {brief(error)}") from error
 
 
 @contextmanager

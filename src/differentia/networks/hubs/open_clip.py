@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,9 @@ from open_clip.constants import HF_CONFIG_NAME, HF_SAFE_WEIGHTS_NAME
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from differentia.errors import InputError, listed_names, require_known, unknown_name
+from differentia.networks.bounds import building
 from differentia.networks.hubs.base import HubNetwork, UntoldError
+from differentia.networks.hubs.configs import read_config
 from differentia.networks.hubs.names import RANDOM
 from differentia.networks.hubs.repositories import fetched
 from differentia.networks.misfits import brief
@@ -21,7 +22,7 @@ from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 from differentia.networks.weight_files import names_weights_file
 from differentia.networks.weights import load_weights
-from differentia.system.files import read_text, user_path
+from differentia.system.files import user_path
 
 #: Both name the weights; the former is open_clip's own word.
 OPTIONS = ("pretrained", "weights")
@@ -131,14 +132,12 @@ def _of_folder(spec: NetworkSpec, named: Any) -> _Model:
         files = [HF_CONFIG_NAME, *(WEIGHTS if named is OWN else ())]
         otherwise = f"name a folder with {HF_CONFIG_NAME} and {WEIGHTS[0]}: open_clip:{FOLDER}PATH"
         folder = fetched(spec.text, place, files, otherwise=otherwise)
-    try:
-        read = json.loads(read_text(folder / HF_CONFIG_NAME))
-        config, preprocess = read["model_cfg"], read.get("preprocess_cfg") or {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    read = read_config(spec.text, folder / HF_CONFIG_NAME)
+    config, preprocess = read.get("model_cfg"), read.get("preprocess_cfg") or {}
+    if not (isinstance(config, dict) and isinstance(preprocess, dict)):
         raise InputError(
-            f"{spec.text}: {folder / HF_CONFIG_NAME} is no configuration of open_clip "
-            f"({type(error).__name__}: {brief(error)})"
-        ) from error
+            f"{spec.text}: {folder / HF_CONFIG_NAME} is no configuration of open_clip: it has no model_cfg"
+        )
     if named is OWN:
         found = [folder / name for name in WEIGHTS if (folder / name).is_file()]
         if not found:
@@ -156,14 +155,10 @@ def _no_weights(spec: NetworkSpec, place: str) -> InputError:
 
 def _tower(spec: NetworkSpec, model: _Model) -> Any:
     """Return the tower with random weights."""
-    try:
+    with building(spec.text, "open_clip can't build this network", "fetch or save its configuration again"):
         vision = {**model.config["vision_cfg"], "timm_model_pretrained": False}
         quick_gelu = model.config.get("quick_gelu", False)
         whole = open_clip.CLIP(model.config["embed_dim"], vision, TEXT, quick_gelu=quick_gelu)
-    except Exception as error:  # many kinds, of what is no configuration
-        raise InputError(
-            f"{spec.text}: open_clip can't build this network ({type(error).__name__}: {brief(error)})"
-        ) from error
     return whole.visual
 
 

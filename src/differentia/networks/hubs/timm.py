@@ -14,11 +14,12 @@ from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from timm.models import get_pretrained_cfg
 
 from differentia.errors import InputError, unknown_name, warn
+from differentia.networks.bounds import building
 from differentia.networks.class_files import ClassIndex
 from differentia.networks.hubs.base import HubNetwork, require_no_option
+from differentia.networks.hubs.configs import read_config
 from differentia.networks.hubs.downloads import from_hugging_face, from_url
 from differentia.networks.hubs.names import RANDOM
-from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 from differentia.networks.weight_files import names_weights_file, weights_path
@@ -58,10 +59,12 @@ def load(spec: NetworkSpec) -> HubNetwork:
         raise unknown_name(f"weights of {spec.name}", str(weights), ("DEFAULT", "none", "PATH"))
     untold = "its transform, with borders or for images that are not square, can't be done here"
     tag = "" if ":" in spec.name else str(_config_of(module).get("tag") or "")  # of others, what it began as
+    with building(spec.text, "timm can't use this network's configuration", "fetch or save it again"):
+        transform, classes = _transform_of(module, options), _classes_of(module)
     return HubNetwork(
         module,
-        _transform_of(module, options),
-        _classes_of(module),
+        transform,
+        classes,
         untold,
         classifies=getattr(module, "num_classes", 0) > 0,
         weights={None: RANDOM, "DEFAULT": tag}.get(weights, str(weights)),
@@ -74,11 +77,13 @@ def _require_name(spec: NetworkSpec) -> None:
     if source in ON_HUB:
         repository, _, revision = place.partition("@")
         ways = "name a folder: timm:local-dir:FOLDER"
-        from_hugging_face(spec.text, repository, [CONFIG], revision or None, ways=ways)
+        config = from_hugging_face(spec.text, repository, [CONFIG], revision or None, ways=ways)
+        read_config(spec.text, config)
         return
     if spec.name.startswith(LOCAL):
-        if not (Path(place) / CONFIG).is_file():
+        if not (Path(place) / CONFIG).exists():
             raise InputError(f"{spec.text}: there is no {CONFIG} in {place}; name a folder that timm wrote")
+        read_config(spec.text, Path(place) / CONFIG)
         return
     base, _, tag = spec.name.partition(".")
     if not timm.is_model(base):
@@ -111,13 +116,11 @@ def _own_file(spec: NetworkSpec) -> Path:
     raise InputError(f"{spec.text}: timm has no weights of it; give weights=PATH, or weights=none")
 
 
-def _built(spec: NetworkSpec, options: Mapping[str, Any], **own: Any) -> torch.nn.Module:
-    try:
+def _built(
+    spec: NetworkSpec, options: Mapping[str, Any], held: int | None = None, **own: Any
+) -> torch.nn.Module:
+    with building(spec.text, "timm can't build this network", "change its options or weights", held=held):
         module: torch.nn.Module = timm.create_model(spec.name, **own, **options)
-    except Exception as error:  # of options, and of weights that do not fit: many kinds
-        raise InputError(
-            f"{spec.text}: timm can't build this network ({brief(error)}); change its options or weights"
-        ) from error
     return module
 
 
@@ -126,7 +129,10 @@ def _with_tensors(
 ) -> torch.nn.Module:
     """Return a network as timm builds it of weights, which it turns into those of the network."""
     overlay = {**config, "state_dict": tensors, "source": "state_dict"}
-    module = _built(spec, options, pretrained=True, pretrained_cfg_overlay=overlay)
+    held = None
+    if spec.name.startswith((LOCAL, *ON_HUB)) and not options:  # a stranger's configuration
+        held = sum(tensor.nbytes for tensor in tensors.values() if isinstance(tensor, torch.Tensor))
+    module = _built(spec, options, held, pretrained=True, pretrained_cfg_overlay=overlay)
     _config_of(module).pop("state_dict", None)
     return module
 

@@ -11,11 +11,11 @@ from torchvision import models
 from torchvision.transforms import InterpolationMode
 
 from differentia.errors import InputError, unknown_name
+from differentia.networks.bounds import building
 from differentia.networks.class_files import ClassIndex
 from differentia.networks.hubs.base import HubNetwork, require_no_option
 from differentia.networks.hubs.downloads import from_url
 from differentia.networks.hubs.names import RANDOM
-from differentia.networks.misfits import brief
 from differentia.networks.specs import NetworkSpec
 from differentia.networks.transforms import Transform
 from differentia.networks.weight_files import names_weights_file, weights_path
@@ -142,12 +142,8 @@ def _given(weights: models.WeightsEnum, tensors: Mapping[str, torch.Tensor]) -> 
 
 
 def _built(spec: NetworkSpec, options: Mapping[str, Any]) -> torch.nn.Module:
-    try:
+    with building(spec.text, "torchvision can't build this network", "change its options"):
         module: torch.nn.Module = models.get_model(spec.name, **options)
-    except Exception as error:  # of options, many kinds
-        raise InputError(
-            f"{spec.text}: torchvision can't build this network ({brief(error)}); change its options"
-        ) from error
     return module
 
 

@@ -35,6 +35,7 @@ from differentia.results.views import layers_with_channels
 from differentia.system.fields import accept, takes
 from differentia.system.files import require_writable, user_path, written_whole
 from differentia.system.progress import Progress, require_progress, shown_progress
+from differentia.system.turns import in_turn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -213,7 +214,7 @@ def save_picture(picture: Picture, options: FigureOptions, folder: Path) -> list
 
     width = None if options.width is None else options.width / MM_PER_INCH
     paths = [folder / f"{picture.name}.{suffix}" for suffix in options.formats]
-    with mpl.rc_context(SETTINGS):
+    with in_turn(), mpl.rc_context(SETTINGS):
         figure = Figure(dpi=options.dpi or picture.dpi)
         if width is not None:
             figure.set_figwidth(width)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from differentia.errors import StorageError
 from differentia.recording.store import writers
 from differentia.recording.store.base import KeptBatch
 from differentia.recording.store.metadata import METADATA, read_attributes, write_group
-from differentia.recording.store.regular import names_in, opened
+from differentia.system.regular import names_in, opened
 
 #: How the name of a file ends that has the batches of a task.
 LINES = ".jsonl"
@@ -28,8 +27,8 @@ LINES = ".jsonl"
 #: How each line begins.
 _BEGIN = b'{"number": '
 
-#: Bytes that a line has at most for each image, and beside them.
-_MOST_OF_IMAGE, _MOST_BESIDE = 256, 2**16
+#: Bytes that a line has at most for each image, beside them, and in all.
+_MOST_OF_IMAGE, _MOST_BESIDE, _MOST_OF_LINE = 256, 2**16, 2**26
 
 
 def short_digest(text: str) -> str:
@@ -51,7 +50,8 @@ def batch_of(number: int, facts: dict[str, Any], most: int, place: str = "") -> 
     except (TypeError, KeyError):
         return None
     hashes = [*batch.images, *batch.skipped]
-    return batch if whole and len(hashes) <= most and all(isinstance(name, str) for name in hashes) else None
+    texts = all(isinstance(name, str) for name in (batch.set, *hashes))
+    return batch if whole and texts and len(hashes) <= most else None
 
 
 def batches_in(folder: Path, most: int, task_batches: int | None) -> BatchLines | BatchFolders:
@@ -103,7 +103,7 @@ class BatchLines:
             self.notes.append(f"{path}: {lines} damaged; the images are recorded again")
 
     def _lines(self, path: Path) -> Iterator[bytes]:
-        limit = _MOST_BESIDE + self.most * _MOST_OF_IMAGE
+        limit = min(_MOST_BESIDE + self.most * _MOST_OF_IMAGE, _MOST_OF_LINE)
         with suppress(FileNotFoundError), opened(path) as file:
             if file is None:
                 self._to_mend.add(path)
@@ -137,20 +137,17 @@ class BatchLines:
         facts = _as_facts(batch, self._place(batch.number))
         line = json.dumps({"number": batch.number, **facts}).encode() + b"\n"
         self._require_no_other(path, batch)
-        if path in self._to_mend:
+        if path in self._to_mend or not writers.has_one_name(path):
             whole = [kept for kept in self._lines(path) if kept.endswith(b"\n") and self._of_line(kept)]
             content = b"".join([*whole, line])
             writers.write_whole(path, content)
             self._sizes[path] = len(content)
         else:
             self._to_mend.add(path)  # unless all of it goes through
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                done = os.write(descriptor, line)
+            with writers.open_again(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
+                done = file.write(line)
                 while done < len(line):
-                    done += os.write(descriptor, line[done:])
-            finally:
-                os.close(descriptor)
+                    done += file.write(line[done:])
             self._sizes[path] = self._sizes.get(path, 0) + len(line)
         self._to_mend.discard(path)
 
@@ -184,7 +181,7 @@ class BatchFolders:
                 found.append(batch)
             elif (path / METADATA).exists():  # else the run ended before it was written
                 self.notes.append(f"{path}: is damaged; its images are recorded again")
-                shutil.rmtree(path, ignore_errors=True)
+                writers.remove_folder(path)
             writers.remove_left(path)
         return found
 

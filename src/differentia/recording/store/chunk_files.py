@@ -16,7 +16,7 @@ from typing import Any
 
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import Chunk, Content, StoredArray
-from differentia.recording.store.regular import opened, read_at
+from differentia.system.regular import opened, read_at
 
 _CHUNK = re.compile(r"c\.(\d{1,9})\.(\d{1,9})", re.ASCII)
 
@@ -56,7 +56,7 @@ class ChunkFiles(StoredArray):
 
     def put(self, chunk: Chunk, parts: Sequence[Any]) -> None:
         beside = writers.beside(self._file(chunk))
-        with beside.open("wb") as file:  # which writes on where the disk takes a part only
+        with beside.open("xb") as file:  # which writes on where the disk takes a part only
             file.writelines(parts)
         beside.replace(self._file(chunk))
         self._finished.add(chunk)

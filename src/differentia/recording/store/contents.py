@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from differentia.recording.store.base import OF_SOME, KeptBatch
 from differentia.recording.store.batches import BatchLines, batch_of
 from differentia.recording.store.disk import RECORDINGS, TASK_BATCHES, about_recording
 from differentia.recording.store.divisions import DivisionFiles
+from differentia.recording.store.entries import files_in
 from differentia.recording.store.layouts import Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.metadata import JUNK, read_attributes
 from differentia.system.locking import seems_ended
@@ -130,33 +131,32 @@ class RecordingContents:
         return sum(one.kept for one in self.sets)
 
 
-def is_store(path: Path) -> bool:
-    """Return whether a folder says that it is a store of responses."""
-    return read_attributes(path).get("differentia") == "responses"
-
-
 def contents_of(path: Path) -> list[RecordingContents]:
     """Return what the recordings of a store hold, the one that was changed last at the end.
 
     What others write meanwhile may be there or not.
     """
-    found = [_contents(path / RECORDINGS / name) for name in folders_in(path / RECORDINGS)]
+    files = _files(path)
+    found = [_contents(path / RECORDINGS / name, files[name]) for name in folders_in(path / RECORDINGS)]
     return sorted(found, key=lambda one: (one.changed, one.path.name))
 
 
-def _files(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-    """Yield the files in a folder and all below it, but those that are removed meanwhile."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                with suppress(OSError):
-                    yield entry, entry.stat(follow_symlinks=False)
+_Files = list[tuple[os.DirEntry[str], os.stat_result]]
 
 
-def _contents(folder: Path) -> RecordingContents:
-    files = list(_files(folder))
+def _files(store: Path) -> Mapping[str, _Files]:
+    """Return the files of each recording, but those that are removed meanwhile."""
+    recordings = os.path.join(store, RECORDINGS, "")
+    found = defaultdict[str, _Files](list)
+    for entry in files_in(store):
+        if entry.path.startswith(recordings):
+            with suppress(OSError):
+                name = entry.path[len(recordings) :].partition(os.sep)[0]
+                found[name].append((entry, entry.stat(follow_symlinks=False)))
+    return found
+
+
+def _contents(folder: Path, files: _Files) -> RecordingContents:
     about = about_recording(folder)
     batches, divisions = list[KeptBatch](), list[Division]()
     if about:

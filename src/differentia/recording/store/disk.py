@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import secrets
 import shutil
 import threading
@@ -36,20 +35,28 @@ from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import InputError, StorageError
-from differentia.recording.division import LEAST_IN_A_TASK, Division, Promised
+from differentia.recording.division import LEAST_IN_A_TASK, MOST_IMAGES, Division, Promised
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
 from differentia.recording.store.base import KeptBatch, Place, Quantity, Store, cover
 from differentia.recording.store.batches import batches_in, short_digest
 from differentia.recording.store.compression import COMPRESSIONS
 from differentia.recording.store.divisions import DivisionFiles
+from differentia.recording.store.entries import files_in
 from differentia.recording.store.layouts import CHUNK_ROWS, Layout, columns_of, folders_in, layout_of
 from differentia.recording.store.matrices import Run, Segment, StoredMatrix
-from differentia.recording.store.metadata import METADATA, make_group, read_attributes, write_group
-from differentia.recording.store.regular import names_in
+from differentia.recording.store.metadata import (
+    METADATA,
+    is_lost,
+    make_group,
+    read_attributes,
+    write_group,
+)
 from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
+from differentia.system.regular import names_in
+from differentia.system.terminal import printable
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
 #: the library's version.
@@ -63,6 +70,9 @@ AT_ONCE = "at_once"
 
 #: The folder in a store with what workers of a cluster have to know, while they record.
 JOBS = "jobs"
+
+#: What a store says of itself.
+MARK = {"differentia": "responses"}
 
 #: What lies in a folder before the store has its mark, beside unfinished files.
 BEGUN = frozenset({IN_USE, JOBS})
@@ -221,25 +231,27 @@ class DiskStore(Store):
     def _arrays_of(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
         """Return the arrays of a quantity of a layer, by its key, by their columns."""
         if (layer, what) not in self._arrays:
-            found = {}
-            for name in sorted(name for of, name in self._arrayfolders_in(layer) if of == what):
-                columns = columns_of(name)
-                if columns is None:
-                    continue
-                path = self._path(layer, what, name)
-                described = (path / METADATA).exists()  # else it was not finished, or is being made just now
-                with _disk(path):
-                    array = self._layout.open(path, columns[1] - columns[0])
-                    if array is not None:
-                        array.lengthen(self._last_row)  # else others would not find what there is
-                if array is not None:
-                    found[columns] = array
-                elif described:
-                    again = f"{self._in_words(layer, what)} is recorded again"
-                    self._notes.append(f"{path}: is damaged; {again}")
-                    shutil.rmtree(path, ignore_errors=True)
-            self._arrays[layer, what] = found
+            with _disk(self._folder / "layers" / layer):
+                self._arrays[layer, what] = self._opened(layer, what)
         return self._arrays[layer, what]
+
+    def _opened(self, layer: str, what: str) -> dict[tuple[int, int], StoredArray]:
+        found = {}
+        for name in sorted(name for of, name in self._arrayfolders_in(layer) if of == what):
+            columns = columns_of(name)
+            if columns is None:
+                continue
+            path = self._path(layer, what, name)
+            described = (path / METADATA).exists()  # else it was not finished, or is being made just now
+            array = self._layout.open(path, columns[1] - columns[0])
+            if array is not None:
+                array.lengthen(self._last_row)  # else others would not find what there is
+                found[columns] = array
+            elif described:
+                again = f"{self._in_words(layer, what)} is recorded again"
+                self._notes.append(f"{path}: is damaged; {again}")
+                writers.remove_folder(path)
+        return found
 
     def _in_words(self, layer: str, what: str) -> str:
         name = read_attributes(self._folder / "layers" / layer).get("layer")
@@ -247,7 +259,8 @@ class DiskStore(Store):
 
     def columns(self, quantity: Quantity, batch: KeptBatch) -> list[tuple[int, int]]:
         rows, held = self._rows(batch), self._arrays_of(short_digest(quantity.layer), quantity.what)
-        return [columns for columns, array in held.items() if array.holds(rows)]
+        with _disk(self._folder):
+            return [columns for columns, array in held.items() if array.holds(rows)]
 
     def write(self, quantity: Quantity, batch: KeptBatch, values: Num[np.ndarray, "b k"]) -> None:
         layer, what, start, stop = quantity
@@ -289,7 +302,7 @@ class DiskStore(Store):
             again = f"{self._in_words(layer, what)} is recorded again for {images} image{'s' * (images > 1)}"
             notes.append(f"{files[0]}: has changed since it was written{more}; {again}")
         self._damage = {}
-        return notes
+        return [printable(note).replace("\n", "\\n") for note in notes]
 
     def _made(self, layer: str, what: str, name: str) -> Path:
         """Return where an array lies, with the metadata of the groups that it lies in."""
@@ -310,7 +323,8 @@ class DiskStore(Store):
                     self._damage[layer, what] = [*files, *removed], images + len(rows)
 
     def require_space(self, size: int) -> None:
-        free = shutil.disk_usage(self._folder).free
+        with _disk(self._folder):
+            free = shutil.disk_usage(self._folder).free
         if size > free:
             raise StorageError(
                 f"{self.name}: {written_size(size)} are to be written, but the disk has {written_size(free)} "
@@ -353,7 +367,7 @@ class DiskStore(Store):
             array.finish()
             for of, name in list(self._arrayfolders_in(short_digest(layer))):
                 if of == what and name.startswith(STATE) and name != f"{STATE}{key}":
-                    shutil.rmtree(self._path(short_digest(layer), what, name), ignore_errors=True)
+                    writers.remove_folder(self._path(short_digest(layer), what, name))
 
     @contextmanager
     def alone(self, layer: str) -> Iterator[None]:
@@ -364,7 +378,8 @@ class DiskStore(Store):
             yield
 
     def state_keys(self, layer: str, what: str) -> set[str]:
-        names = [name for of, name in self._arrayfolders_in(short_digest(layer)) if of == what]
+        with _disk(self._folder):
+            names = [name for of, name in self._arrayfolders_in(short_digest(layer)) if of == what]
         return {name.removeprefix(STATE) for name in names if name.startswith(STATE)}
 
     def load_state(self, layer: str, what: str, key: str, shape: tuple[int, int]) -> np.ndarray | None:
@@ -405,9 +420,15 @@ def open_recording(
         require_store(path)
         if path.exists():
             _look_over(path)
-        if fresh and recordings.exists():
-            shutil.rmtree(recordings)
-        make_group(path, {"differentia": "responses"})
+        if is_lost(path) and recordings.exists():
+            notes.append(
+                f"{path / METADATA}: was empty or gone, as a power failure may leave it; it is made anew, "
+                "and what was recorded is kept"
+            )
+        if fresh:
+            writers.remove_folder(recordings)
+        if not _is_marked(path):
+            write_group(path, MARK)
         write_group(recordings, {})
         there = _recordings(path, notes)
     identity = json.loads(json.dumps({**identity, "recording_format": RECORDING_FORMAT}))
@@ -434,13 +455,15 @@ def open_recording(
         about["behaviour"] |= kept["behaviour"]
         with _disk(folder):
             names = [name for of in ("divisions", "batches") for name in names_in(folder / of)]
-        begun = any(name != METADATA and not name.endswith(writers.PARTIAL) for name in names)
-        if begun or folders_in(folder / "layers"):
+            begun = any(name != METADATA and not name.endswith(writers.PARTIAL) for name in names)
+            begun = begun or bool(folders_in(folder / "layers"))
+        if begun:
             facts = ("batch_size", "chunk_rows", TASK_BATCHES, COMPRESS, WHETHER_COMPILED, AT_ONCE, THREADS)
             about = {fact: value for fact, value in about.items() if fact not in facts}
             about |= {fact: kept[fact] for fact in facts if fact in kept}
     elif there:
-        latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
+        with _disk(path):
+            latest = max(alike or there, key=lambda key: (recordings / key / METADATA).stat().st_mtime)
         if differing := what_differs(there[latest], about):
             notes.append(
                 f"{path}: holds responses recorded with another {differing}; they are kept, but not used: "
@@ -454,21 +477,13 @@ def open_recording(
     return DiskStore(folder, about, notes)
 
 
-def _look_over(folder: str | os.PathLike[str]) -> None:
-    """Remove unfinished files that were left, but no chunks.
-
-    Raises an error where a store that somebody made would lead us to other folders.
-    """
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_symlink():
-                raise InputError(f"{entry.path}: is a link, and a store holds none; remove it")
-            if entry.is_dir():
-                _look_over(entry)
-            elif entry.name.endswith(writers.PARTIAL) and not entry.name.startswith("c."):
-                path = Path(entry.path)
-                if writers.is_left(path):
-                    path.unlink(missing_ok=True)
+def _look_over(store: Path) -> None:
+    """Remove unfinished files that were left, but no chunks; what must not be in a store is an error."""
+    for entry in files_in(store):
+        if entry.name.endswith(writers.PARTIAL) and not entry.name.startswith("c."):
+            path = Path(entry.path)
+            if writers.is_left(path):
+                path.unlink(missing_ok=True)
 
 
 def require_store(path: Path) -> None:
@@ -482,12 +497,25 @@ def require_store(path: Path) -> None:
             name in BEGUN or (name.startswith(METADATA) and name.endswith(writers.PARTIAL))
             for name in names_in(path)
         )
-        ours = begun or read_attributes(path).get("differentia") == "responses"
+        ours = begun or is_store(path)
     if not ours:
         raise InputError(
             f"{path}: already exists and is no store of responses, or a damaged one; move it away, or "
             "choose another folder"
         )
+
+
+def is_store(path: Path) -> bool:
+    """Return whether a folder says that it is a store, or holds a recording and has lost what says so."""
+    if _is_marked(path):
+        return True
+    recordings = path / RECORDINGS
+    lost = is_lost(path) and not recordings.is_symlink()
+    return lost and any(about_recording(recordings / name) for name in folders_in(recordings))
+
+
+def _is_marked(path: Path) -> bool:
+    return read_attributes(path).items() >= MARK.items()
 
 
 def about_recording(folder: Path) -> dict[str, Any]:
@@ -496,7 +524,7 @@ def about_recording(folder: Path) -> dict[str, Any]:
     sizes = [about.get(key) for key in ("batch_size", "chunk_rows")]
     sizes += [about.get(AT_ONCE, sizes[0]), about.get(TASK_BATCHES, 1)]
     good = all(type(about.get(key)) is dict for key in ("identity", "behaviour"))
-    good = good and all(type(size) is int and 1 <= size < 2**31 for size in sizes)
+    good = good and all(type(size) is int and 1 <= size <= MOST_IMAGES for size in sizes)
     threads = about.get(THREADS, [])
     good = good and isinstance(threads, list) and all(type(number) is int for number in threads)
     good = good and about.get(COMPRESS, "none") in [*COMPRESSIONS]

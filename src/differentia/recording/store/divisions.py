@@ -11,7 +11,8 @@ from pathlib import Path
 
 from differentia.recording.division import Division, as_facts, from_facts
 from differentia.recording.store import writers
-from differentia.recording.store.regular import names_in, opened
+from differentia.recording.store.metadata import read_json
+from differentia.system.regular import names_in
 
 #: How a file system says that a file has one name only, such as exFAT and some of SMB.
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -50,8 +51,8 @@ class DivisionFiles:
 
     def _of_file(self, path: Path) -> Division | None:
         division = None
-        with suppress(FileNotFoundError, ValueError, RecursionError), opened(path) as file:
-            division = from_facts(json.loads(file.read())) if file else None
+        with suppress(FileNotFoundError, ValueError, RecursionError):
+            division = from_facts(read_json(path))
         if division is None or division.task_batches != self.task_batches:
             return None
         first = self.whole[-1].stop if self.whole else 0

@@ -27,6 +27,9 @@ CHUNK_COLUMNS = 2**14
 #: Fewest columns of a chunk that is believed to be ours: an index has an entry for each.
 FEWEST_COLUMNS = 64
 
+#: Chunks of a shard, at most, that are believed to be ours; and bytes of one, before it is packed.
+MOST_CHUNKS, MOST_CHUNK_BYTES = 2**20, 2**28
+
 #: Bytes of a shard, before it is packed, unless one batch has more: those of a task (`MOST_IN_A_TASK`), whose
 #: batches are rounded up to whole chunks.
 SHARD_BYTES = 2**28
@@ -124,10 +127,14 @@ class Layout:
             or name not in FILL_VALUES
         ):
             return None
+        if self.chunk_rows * chunk_columns * np.dtype(name).itemsize > MOST_CHUNK_BYTES:
+            return None
         known = (path, rows, columns, np.dtype(name), self.chunk_rows, chunk_columns)
         if self.task_batches is None:
             return ChunkFiles(*known, "none")
         if file_rows % self.batch_rows or not 0 < file_rows <= self.batch_rows * self.task_batches:
+            return None
+        if file_rows // self.chunk_rows * math.ceil(columns / chunk_columns) > MOST_CHUNKS:
             return None
         packed = any(codec["name"] == "zstd" for codec in settings["codecs"])
         return Shards(*known, "zstd" if packed else "none", file_rows)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from differentia.recording.store import writers
-from differentia.recording.store.regular import opened
+from differentia.system.regular import opened
 
 #: The file with the metadata of a group or an array.
 METADATA = "zarr.json"
+
+#: In bytes: neither metadata nor a division of ten million images have as many.
+MOST_JSON = 2**24
 
 #: What reading metadata raises that are not there, or are none. A disk that fails is another matter.
 JUNK = (
@@ -20,13 +24,29 @@ JUNK = (
 )
 
 
+def read_json(path: Path) -> Any:
+    """Return what a file of JSON holds; one that is none, or larger than ours are, is a `ValueError`."""
+    with opened(path) as file:
+        if file is None or os.fstat(file.fileno()).st_size > MOST_JSON:
+            raise ValueError(f"{path.name} is no file, or a very large one")
+        return json.loads(file.read())
+
+
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a group or an array."""
-    with opened(path / METADATA) as file:
-        if file is None:
-            raise ValueError(f"{METADATA} is no file")
-        content: dict[str, Any] = json.loads(file.read())
+    content: dict[str, Any] = read_json(path / METADATA)
     return content
+
+
+def is_lost(path: Path) -> bool:
+    """Return whether metadata are gone, empty or zeros, as a power failure leaves what was just written."""
+    try:
+        with opened(path / METADATA) as file:
+            return file is not None and not file.read(MOST_JSON).strip(b"\0")
+    except FileNotFoundError:
+        return path.is_dir()
+    except NotADirectoryError:
+        return False
 
 
 def write_metadata(path: Path, content: Mapping[str, Any]) -> None:

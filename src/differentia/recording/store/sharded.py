@@ -15,8 +15,8 @@ import numpy as np
 from differentia.errors import StorageError
 from differentia.recording.store import shards, writers
 from differentia.recording.store.arrays import Chunk, Content, StoredArray
-from differentia.recording.store.regular import opened
 from differentia.recording.store.shards import NONE, Index, Log, Shape, Source
+from differentia.system.regular import opened
 
 #: How much of an array's path tells it from all others, also where the store is moved: recording and layer.
 NAME_PARTS = 4

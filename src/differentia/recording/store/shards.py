@@ -14,9 +14,9 @@ import struct
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from io import FileIO
+from io import BufferedRandom, FileIO
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakSet, WeakValueDictionary
 
 import google_crc32c
@@ -24,8 +24,8 @@ import numpy as np
 from jaxtyping import UInt64
 
 from differentia.recording.store import writers
-from differentia.recording.store.regular import opened, read_at
 from differentia.system.locking import this_process
+from differentia.system.regular import opened, read_at
 
 #: Bytes of a checksum (CRC32C).
 CRC_BYTES = 4
@@ -72,6 +72,11 @@ class Shape(NamedTuple):
         """Bytes of the index, with its checksum."""
         return 16 * self.down * self.across + CRC_BYTES
 
+    @property
+    def most_bytes(self) -> int:
+        """Bytes that are looked through for chunks: twice what there can be, as some may be there again."""
+        return 2 * self.down * self.across * (HEADER_BYTES + self.most) + self.index_bytes
+
     def nothing(self) -> Index:
         """Return the index of a shard without chunks."""
         return np.full((self.down, self.across, 2), NONE, np.uint64)
@@ -113,7 +118,7 @@ def read_index(file: FileIO, shape: Shape) -> Index | None:
 def scan(file: FileIO, shape: Shape, first: int) -> Index:
     """Return where chunks lie behind their headers in a file whose first row of chunks is `first`."""
     index, at = shape.nothing(), 0
-    size = os.fstat(file.fileno()).st_size
+    size = min(os.fstat(file.fileno()).st_size, shape.most_bytes)
     while at + HEADER_BYTES <= size:
         header = memoryview(bytearray(HEADER_BYTES))
         read_at(file, at, header)
@@ -183,7 +188,7 @@ class Log:
         self._first = first
         self._begun = False
         self._end = 0
-        self._file: IO[bytes] | None = None
+        self._file: BufferedRandom | None = None
         self._alone = threading.Lock()
         _logs.add(self)
 
@@ -204,7 +209,8 @@ class Log:
         with self._alone:
             try:
                 if self._file is None:
-                    self._file = self.path.open("r+b" if self._begun else "xb")
+                    made = 0 if self._begun else os.O_CREAT | os.O_EXCL
+                    self._file = BufferedRandom(writers.open_again(self.path, os.O_RDWR | made))
                     self._begun = True
                 self._file.seek(self._end)
                 self._file.writelines(parts)

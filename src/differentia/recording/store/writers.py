@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
+import shutil
+import stat
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from differentia.system.locking import ended, this_process
@@ -51,6 +57,35 @@ def write_whole(target: Path, content: bytes) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+#: Nothing is written through a link, and nobody waits for the other end of a pipe.
+_IN_PLACE = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+
+
+def open_again(path: Path, flags: int) -> FileIO:
+    """Open a file of ours to write on in it, as `os.open` takes flags; what took its place is an error."""
+    descriptor = os.open(path, flags | _IN_PLACE, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileExistsError(errno.EEXIST, "It is a pipe or a device", str(path))
+    return FileIO(descriptor, "r+" if flags & os.O_RDWR else "w")
+
+
+def has_one_name(path: Path) -> bool:
+    """Return whether a file is in one place, not in a backup by hard links too, or is yet to be made."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all in it; others may do the same meanwhile."""
+    while path.exists():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 def remove_left(folder: Path) -> None:

@@ -7,7 +7,37 @@ from pathlib import Path
 
 import pytest
 
-from differentia.recording.store.regular import names_in, opened, read_at
+from differentia.system.regular import (
+    NotRegularError,
+    names_in,
+    open_regular,
+    opened,
+    read_at,
+    require_regular,
+)
+
+
+def test_links_are_followed_to_regular_files_alone(tmp_path: Path) -> None:
+    """What is no file is told without waiting, and what it is; what is not there is an error as always."""
+    (tmp_path / "file").write_bytes(b"0123456789")
+    os.mkfifo(tmp_path / "pipe")
+    for link, target in {"link": str(tmp_path / "file"), "device": "/dev/zero", "to a pipe": "pipe"}.items():
+        (tmp_path / link).symlink_to(target)
+    for name in ("file", "link"):
+        with open_regular(tmp_path / name) as file:
+            assert file.read() == b"0123456789"
+        require_regular(tmp_path / name)
+    for name, kind in {
+        "pipe": "a pipe",
+        "to a pipe": "a pipe",
+        "device": "a device",
+        ".": "a folder",
+    }.items():
+        for look in (open_regular, require_regular):
+            with pytest.raises(NotRegularError, match=f"^it is {kind}, not a file$"):
+                look(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "gone")
 
 
 def test_regular_files_only(tmp_path: Path) -> None:
