@@ -34,7 +34,7 @@ import numpy as np
 from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
-from differentia.errors import InputError, StorageError
+from differentia.errors import InputError, StorageError, printable
 from differentia.recording.division import LEAST_IN_A_TASK, MOST_IMAGES, Division, Promised
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
@@ -56,7 +56,6 @@ from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
 from differentia.system.regular import names_in
-from differentia.system.terminal import printable
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
 #: the library's version.
