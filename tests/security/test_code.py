@@ -9,6 +9,7 @@ import pty
 import random
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -522,12 +523,15 @@ def test_out_lies_beside_the_file(
 def test_what_is_no_file(place: Path, capsys: Capture, tried: Callable[..., None]) -> None:
     """Nothing waits for the other end of a pipe."""
     os.mkfifo(place / "pipe.toml")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket.toml")  # in the working folder: whole paths may be too long
     (place / "link.toml").symlink_to("pipe.toml")
     (place / "folder.toml" / "experiment.toml").mkdir(parents=True)
     os.mkfifo(place / "set" / "experiment.toml")
     no_file = "can't be read as TOML: it is no regular file"
     for name, told in {
         "pipe.toml": no_file,
+        "socket.toml": no_file,
         "link.toml": no_file,
         "/dev/zero": no_file,
         "/dev/null": no_file,
