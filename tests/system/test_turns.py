@@ -106,7 +106,10 @@ class TestForks:
 
         def as_before() -> bool:
             with in_turn():
-                return state == ["as before"]
+                found = [*state]
+            with thread(change):
+                pass
+            return found == ["as before"]
 
         with thread(change):
             assert inside.wait(HANGS)
