@@ -19,7 +19,6 @@ from torch.overrides import TorchFunctionMode
 from differentia.errors import InputError
 from differentia.networks.misfits import brief
 from differentia.system.machine import free_memory, written_size
-from differentia.system.turns import in_turn
 
 #: No network that is known has as many tensors; each takes time and memory beside its numbers.
 MOST_TENSORS = 100_000
@@ -29,6 +28,9 @@ TIMES_FILE, BESIDE = 2, 10_000_000
 
 #: PyTorch's functions that make a tensor of a size.
 _MAKERS = frozenset((torch.empty, torch.full, torch.ones, torch.rand, torch.randn, torch.zeros))
+
+#: Held while Keras's layers count; see `keras_weights_counted`.
+_COUNTING = threading.RLock()
 
 
 class Bound:
@@ -121,7 +123,7 @@ def keras_weights_counted(bound: Bound) -> Iterator[None]:
     import keras
 
     layer, thread = keras.layers.Layer, threading.get_ident()
-    with in_turn():
+    with _COUNTING:
         add_weight = layer.add_weight
 
         @wraps(add_weight)
