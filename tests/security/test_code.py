@@ -144,7 +144,7 @@ def at_a_terminal(place: Path, arguments: Sequence[str], typed: str) -> str:
     ours, theirs = pty.openpty()
     own = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"}
     command = [sys.executable, "-c", "from differentia.cli import script; script()", *arguments]
-    with subprocess.Popen(command, cwd=place, env=own, stdin=theirs, stdout=theirs, stderr=theirs):
+    with subprocess.Popen(command, cwd=place, env=own, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         shown, end = b"", time.monotonic() + 120
         while time.monotonic() < end:
@@ -156,6 +156,9 @@ def at_a_terminal(place: Path, arguments: Sequence[str], typed: str) -> str:
                 if b"Type yes" in shown and typed:
                     os.write(ours, typed.encode())
                     typed = ""
+        else:
+            process.kill()
+            pytest.fail(f"it hangs after {shown!r}")
     os.close(ours)
     return shown.decode()
 
