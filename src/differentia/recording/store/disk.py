@@ -22,7 +22,6 @@ import json
 import math
 import secrets
 import shutil
-import threading
 from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -56,6 +55,7 @@ from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
 from differentia.system.regular import names_in
+from differentia.system.turns import lock
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
 #: the library's version.
@@ -138,7 +138,7 @@ class DiskStore(Store):
         self._knows_all = False
         self._begun: set[int] = set()  # tasks of which this process has added a batch
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
-        self._writing = threading.Lock()
+        self._writing = lock()
         with _disk(folder):
             self.batches = self._lines.read()
             self._division_files.read()
