@@ -232,11 +232,8 @@ for path in sys.argv[1:]:
         said = str(error)
         assert said.isprintable()
     print(path, f"{computed() - begun:.3f}", said, sep="\\t", flush=True)
-try:
-    from differentia.stimuli.guarded import _process
-    _process.end()
-except ImportError:
-    pass
+for name in ("guarded", "film_decoding"):
+    sys.modules[f"differentia.stimuli.{name}"]._process.end()
 with open("/proc/self/status") as status:  # what getrusage has begins with what the parent took
     own = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 print(max(most, 1024 * own, 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) - taken)

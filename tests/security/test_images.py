@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import struct
@@ -19,6 +20,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from helpers.film_files import KINDS, film
+from helpers.hostile_films import FILMS, mp4
 from helpers.hostile_images import BOMBS, looked_at, of_scans
 from helpers.image_samples import SAMPLES, mutated
 from helpers.limits import memory_left, said, within
@@ -26,7 +28,7 @@ from helpers.tries import Rows, bounded
 
 import differentia as dif
 from differentia.errors import UnreadableImageError
-from differentia.stimuli import guarded
+from differentia.stimuli import film_decoding, guarded
 from differentia.stimuli.base import Fit
 from differentia.stimuli.usual import is_usual
 
@@ -343,6 +345,45 @@ def test_large_frames(tmp_path: Path, tried: Tried) -> None:
         dif.images(path)
     assert path.name in said(caught.value)
     tried()
+
+
+@pytest.mark.parametrize("name", bounded(list(FILMS), 1))
+@ROWS.row(
+    "Films of up to 3 MB that declare millions of frames, frames that last for decades, a hundred thousand "
+    "edits or scans",
+    "Each is read, or refused by its name, in less than 10 s of computing and 1.5 GB",
+)
+def test_films_that_declare_much(tmp_path: Path, name: str, tried: Tried) -> None:
+    """They are looked through in a process that is given up."""
+    path = tmp_path / "a.mp4"
+    make, told = FILMS[name]
+    path.write_bytes(make())
+    assert path.stat().st_size < 3_500_000
+    looked = looked_at([path], 120)
+    (outcome,) = looked.outcomes
+    assert outcome.said.startswith(f"{path}: ")
+    assert told in outcome.said
+    assert outcome.seconds < MOST_SECONDS
+    assert looked.memory < MOST_MEMORY
+    tried()
+
+
+@ROWS.row("A film of more frames than are looked through", "Refused; the message says how many may be")
+def test_too_many_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried: Tried) -> None:
+    """One less is read; one that lasts for centuries has too many times, unless some of them are asked for."""
+    path = film(tmp_path / "a", "mov", 20)
+    monkeypatch.setattr(film_decoding, "MOST_PACKETS", 20)
+    assert json.loads(film_decoding.answer(os.fsencode(path), b"")[0])["error"] == ""
+    monkeypatch.setattr(film_decoding, "MOST_PACKETS", 19)
+    told = json.loads(film_decoding.answer(os.fsencode(path), b"")[0])["error"]
+    assert told == f"{path}: declares more than 19 frames; cut it into shorter films"
+    path = tmp_path / "b.mp4"
+    path.write_bytes(mp4(bytes(4000), 1000, 1, delta=2**31 - 1))
+    with pytest.raises(dif.InputError, match="asks for 214,748,364,700 images") as caught:
+        dif.images(f"{path}?fps=0.1")
+    assert said(caught.value)
+    assert len(dif.images(f"{path}?fps=0.1&stop=100")) == 10
+    tried(2)
 
 
 @pytest.mark.parametrize("kind", bounded(list(KINDS), 1))
