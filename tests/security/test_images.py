@@ -216,7 +216,7 @@ def test_arrays_that_are_cut_off(tmp_path: Path, order: str, tried: Tried) -> No
 @pytest.mark.parametrize("ending", [".npy", ".h5"])
 @ROWS.row(
     "30 million images of two pixels in an array",
-    "Listed in less than 20 MB; each is read when it is shown",
+    "Listed in less than 20 MB, and each can be read; a recording of so many is refused, in as little",
 )
 def test_many_tiny_images(tmp_path: Path, ending: str, tried: Tried) -> None:
     """Their names, which would take 2 GB, are made when they are asked for."""
@@ -227,12 +227,14 @@ def test_many_tiny_images(tmp_path: Path, ending: str, tried: Tried) -> None:
     else:
         with h5py.File(path, "w") as file:
             file["x"] = np.zeros((count, 1, 2), np.uint8)
-    dif.images(path)  # what is imported
+    _ = dif.images(path), dif.record  # what is imported
     tracemalloc.start()
     try:
         stimuli = dif.images(path)
         assert (len(stimuli), stimuli.names[-1]) == (count, str(count - 1))
         assert stimuli.load(count - 1, FIT).pixels.shape == FIT.shape
+        with pytest.raises(dif.InputError, match=r"there are 30,000,000 images.*; expected at most"):
+            dif.record("digits", {"a": stimuli})
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -370,7 +372,7 @@ def test_films_that_declare_much(tmp_path: Path, name: str, tried: Tried) -> Non
 
 @ROWS.row("A film of more frames than are looked through", "Refused; the message says how many may be")
 def test_too_many_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried: Tried) -> None:
-    """One less is read; one that lasts for centuries has too many times, unless some of them are asked for."""
+    """One less is read; one that lasts for centuries has too many times, unless some are asked for."""
     path = film(tmp_path / "a", "mov", 20)
     monkeypatch.setattr(film_decoding, "MOST_PACKETS", 20)
     assert json.loads(film_decoding.answer(os.fsencode(path), b"")[0])["error"] == ""

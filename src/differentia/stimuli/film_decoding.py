@@ -1,7 +1,7 @@
 """From the file of a film to its frames: FFmpeg's libraries (PyAV) decode them as they are asked for.
 
-A small file can declare any number of frames, or parts of them that are shown again and again. What a film holds
-is looked through in a process that can be given up, before it is opened in this one.
+A small file can declare any number of frames, or show some again and again. What a film holds is looked
+through in a process that can be given up, before it is opened in this one.
 """
 
 from __future__ import annotations
