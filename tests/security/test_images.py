@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -18,6 +19,8 @@ import av
 import h5py
 import numpy as np
 import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers.film_files import KINDS, film
 from helpers.hostile_films import FILMS, mp4
@@ -367,6 +370,105 @@ def test_films_that_declare_much(tmp_path: Path, name: str, tried: Tried) -> Non
     assert told in outcome.said
     assert outcome.seconds < MOST_SECONDS
     assert looked.memory < MOST_MEMORY
+    tried()
+
+
+def of_a_row_again_and_again(path: Path) -> None:
+    """Write a table of 20 million rows, which takes as little as one row does, in 120 kB."""
+    same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000_000, np.int8)), pa.array(["a.png"]))
+    pq.write_table(pa.table({"path": same, "set": same}), path)
+
+
+def of_a_long_text(path: Path) -> None:
+    """Write a table that says a text of a megabyte 20,000 times, in 20 kB."""
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, np.int8)), pa.array(["a" * 1_000_000]))
+    short = ["a.png"] * 20_000
+    pq.write_table(pa.table({"path": short, "set": short, "text": text}), path, compression="gzip")
+
+
+def of_columns(path: Path) -> None:
+    """Write a table of 300,000 columns."""
+    path.write_bytes(b"path,set" + b",x" * 300_000 + b"\na.png,a\n")
+
+
+#: Tables: their endings, what makes them, and what is said of each.
+TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "1 TB of nothing": (".csv", lambda path: sparse(path, b"path,set\n", 2**40), "holds 1.1 TB; expected at"),
+    "a long text": (".parquet", of_a_long_text, "it takes more than 1.2 GB of memory"),
+    "300,000 columns": (".csv", of_columns, "it took longer than 7.3 s"),
+    "a row again and again": (".parquet", of_a_row_again_and_again, "(it |declares 20,000,000 rows in "),
+}
+
+
+@pytest.mark.parametrize("name", bounded(list(TABLES), 2))
+@ROWS.row(
+    "Tables with holes of up to 1 TB; of 300,000 columns; that say a text, or a row, again and again",
+    "Refused, by their name, in less than 10 s of computing and 1.5 GB",
+)
+def test_tables(tmp_path: Path, name: str, tried: Tried) -> None:
+    """They are tried in a process that is given up, before they are read in this one."""
+    ending, make, told = TABLES[name]
+    path = tmp_path / f"table{ending}"
+    make(path)
+    looked = looked_at([path], 120, take="sets_from")
+    (outcome,) = looked.outcomes
+    assert re.match(rf"{path}: .*{told.replace('(', '[(]')}", outcome.said)
+    assert outcome.seconds < MOST_SECONDS
+    assert looked.memory < MOST_MEMORY
+    tried()
+
+
+def of_black_images(path: Path) -> None:
+    """Write 13 images of 80 megapixels as what they shrink to: a gigabyte to one of its megabytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as file:
+        file.write(header("(13, 9000, 9000)"))
+        for _ in range(13):
+            file.write(bytes(9000 * 9000))
+
+
+def of_a_chunk(path: Path) -> None:
+    """Write a chunk of a gigabyte that is not there, beside as much as it could be made of."""
+    with h5py.File(path, "w") as file:
+        shape = (13, 9000, 9000)
+        file.create_dataset("x", shape, np.uint8, chunks=shape, compression="gzip")
+        file["other"] = PIXELS.repeat(1000)
+
+
+def of_black_members(path: Path) -> None:
+    """Write files that are no images, of more than a gigabyte."""
+    with tarfile.open(path, "w:xz", preset=0) as tar:
+        about = tarfile.TarInfo("a.bin")
+        about.size = 1_100_000_000
+        with Path("/dev/zero").open("rb") as zeros:
+            tar.addfile(about, zeros)
+
+
+#: Arrays and archives: their endings, what makes them, and what is said of each.
+PACKED: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "a chunk": (".h5", of_a_chunk, "is stored in chunks of 1.05 GB, in a file of 2.31 MB"),
+    "an array": (".npz", of_black_images, "it unpacks 1.02 MB to 1.05 GB"),
+    "members": (".tar.xz", of_black_members, " kB unpack to more than 1 GB"),
+}
+
+
+@pytest.mark.parametrize("name", bounded(list(PACKED), 1))
+@ROWS.row(
+    "Arrays and archives that unpack to a gigabyte, and to more than 100 times their size",
+    "Refused, by their name; the message says what to do if you trust them",
+)
+def test_packed(tmp_path: Path, name: str, tried: Tried) -> None:
+    """What has to be unpacked whole may fill the memory, or the disk."""
+    ending, make, told = PACKED[name]
+    path = tmp_path / f"a{ending}"
+    make(path)
+    assert path.stat().st_size < 3_000_000
+    looked = looked_at([path], 120)
+    (outcome,) = looked.outcomes
+    assert outcome.said.startswith(f"{path}")
+    assert told in outcome.said
+    assert "if you trust it" in outcome.said
+    assert outcome.seconds < MOST_SECONDS
+    assert looked.memory < 300_000_000
     tried()
 
 
