@@ -34,7 +34,7 @@ from differentia.recording.caveats import (
 )
 from differentia.recording.cluster import Cluster, cluster_of, memory_of_worker, tell
 from differentia.recording.cost import best_batch_size, require_memory
-from differentia.recording.division import Part, batches_of_a_task
+from differentia.recording.division import Part, batches_of_a_task, require_few
 from differentia.recording.fitting import described_fit, fit_of
 from differentia.recording.jobs import (
     Job,
@@ -153,6 +153,7 @@ def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) ->
     names, views, maps = options.units, options.views, options.maps
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+    require_few(stimuli)
     network = copy(load_network(network))  # what is found of these images is of this recording
     fit = fit_of(network, options.resize, options.crop)
     dropped: list[ImageLabel] = []
@@ -202,6 +203,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
             load_beforehand(cluster, os.fspath(network))
         network = load_network(network)
         sets = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+        require_few(sets)
         job = job_of(network, sets, options, cluster)
         options = replace(options, memory=min(memory_budget(options.memory), cluster.memory))
     ready = make_ready(network, sets, options)

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from differentia.errors import InputError, has_control_characters, in_one_line
 from differentia.system.file_kinds import HDF5, HEAD, head_of, kind_of
-from differentia.system.machine import free_memory, written_size
+from differentia.system.machine import free_memory, is_bomb, written_size
 from differentia.system.regular import NotRegularError, require_regular
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
@@ -122,6 +122,11 @@ def require_plausible_size(dataset: Any, path: Path, where: str) -> None:
     if declared > MOST_DEFLATED * os.path.getsize(path) + SMALL:
         raise _too_much_declared(declared, where)
     chunk, free = _size(dataset.chunks or (), dataset), free_memory()
+    if is_bomb(chunk, os.path.getsize(path)):
+        raise InputError(
+            f"{where}: is stored in chunks of {written_size(chunk)}, in a file of "
+            f"{written_size(os.path.getsize(path))}; if you trust it, write it in smaller chunks"
+        )
     if chunk > free:
         raise InputError(
             f"{where}: is stored in chunks of {written_size(chunk)}, which have to be read whole, and "
