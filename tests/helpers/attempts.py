@@ -93,6 +93,7 @@ def _in_child(arguments: list[str], writing: int) -> NoReturn:
             os.dup2(writing, number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
         warnings.simplefilter("ignore")
+        sys.dont_write_bytecode = True
         torch.set_num_threads(1)  # those of the parent are not in the child
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(60)

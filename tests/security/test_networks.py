@@ -64,10 +64,10 @@ def weights(path: Path) -> list[str]:
 
 
 def compressed(source: Path, path: Path) -> None:
-    """Have a storage of 300 MB in 300 kB."""
+    """Have a storage of 150 MB in 150 kB."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
-            new.writestr(name, bytes(300_000_000) if name.endswith("data/0") else old.read(name))
+            new.writestr(name, bytes(150_000_000) if name.endswith("data/0") else old.read(name))
 
 
 def overlapping(source: Path, path: Path) -> None:
