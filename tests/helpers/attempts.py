@@ -15,6 +15,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import torch
 
+import differentia.cli.entry  # once, and not in each process
+import differentia.recording.cost
+import differentia.recording.selection  # noqa: F401
 from differentia.cli import main
 
 #: In seconds of CPU and bytes: what a file may cost beyond the imports.
