@@ -25,6 +25,7 @@ from differentia.stimuli.arrays import (
 from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.system.file_kinds import head_of, kind_of
 from differentia.system.machine import free_memory, is_bomb, written_size
+from differentia.system.matrix_files import read_part
 from differentia.system.open_files import KeptOpen
 from differentia.system.regular import open_regular, read_at
 
@@ -101,13 +102,15 @@ class NpyStimuli(Stimuli):
         raise self._cut_off(number)
 
     def _of_columns(self, file: BufferedReader, number: int) -> UInt8[np.ndarray, "h w *c"]:
-        """Return an image whose pixels lie all over the file, which is mapped for as long as that takes."""
-        if file.seek(0, 2) < self._header.start + math.prod(self._shape):
-            raise self._cut_off(number)
-        array: np.ndarray = np.memmap(
-            file, np.uint8, mode="r", offset=self._header.start, shape=self._shape, order="F"
-        )
-        return np.array(array[number], order="C")
+        """Return an image whose pixels lie all over the file: a row there is of all images."""
+        count, size = self._shape[0], math.prod(self._shape[1:])
+        try:
+            pixels = read_part(
+                file, self._header.start, (size, count), np.dtype(np.uint8), range(size), np.array([number])
+            )
+        except EOFError as error:
+            raise self._cut_off(number) from error
+        return np.ascontiguousarray(pixels.reshape(self._shape[1:], order="F"))
 
     def _cut_off(self, number: int) -> InputError:
         return InputError(
