@@ -222,6 +222,7 @@ def test_labels_stand_once() -> None:
 
 STATES = {
     "states": "spectral",
+    "scale": "differentiation",
     "length": 0.5,
     "overlap": 0.0,
     "taper": "none",
@@ -230,6 +231,13 @@ STATES = {
     "samples": 10,
     "values_per_unit": 6,
 }
+
+TAKEN = {
+    **dict.fromkeys(("by", "table", "where", "window", "spontaneous", "runs")),
+    **{"area": "all", "detrend": "none", "standardize": False},
+}
+RESPONSES = {**TAKEN, "value": "rate"}
+TRIALS = {**TAKEN, **dict.fromkeys(("length", "step", "bin", "bin_step"))}
 
 WRONG_FACTS = [
     ("versions", ["1.0"]),
@@ -254,6 +262,17 @@ WRONG_FACTS = [
     ("states", {}),
     ("states", {**STATES, "states": "waves"}),
     ("states", {**STATES, "samples": "10"}),
+    ("states", {name: value for name, value in STATES.items() if name != "scale"}),
+    ("threads", 4),
+    ("subject", 1),
+    ("left_out", "one"),
+    ("stimulus_responses", TAKEN),
+    ("stimulus_responses", {**RESPONSES, "value": "peak"}),
+    ("stimulus_responses", {**RESPONSES, "table": []}),
+    ("stimulus_responses", {**RESPONSES, "window": [0.0]}),
+    ("stimulus_responses", {**RESPONSES, "detrend": ["none"]}),
+    ("trials", TAKEN),
+    ("trials", {**TRIALS, "bin": "0.1"}),
     ("items", 3),
     ("session", 1),
 ]
@@ -265,7 +284,8 @@ def test_wrong_facts(fact: str, value: Any) -> None:
     with pytest.raises(dif.InputError, match=f"{NOT_ONE}{fact}[.0-9a-z_]* in the provenance is "):
         validate_result(with_provenance(whole(), **{fact: value}))
     validate_result(with_provenance(whole(), mine=[value]))
-    validate_result(with_provenance(whole(), states=STATES))
+    validate_result(with_provenance(whole(), states=STATES, stimulus_responses=RESPONSES, trials=TRIALS))
+    validate_result(with_provenance(whole(), stimulus_responses={}, trials={}))
 
 
 def test_limits_say_what_they_are() -> None:
