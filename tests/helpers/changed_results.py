@@ -23,8 +23,15 @@ ESCAPE = "\x1b]0;title\x07\x1b[2J"
 
 #: What was taken of a recording.
 TAKEN = {
-    **dict(by="kind", table=["a", "b"], where="c < 2", window=[0.0, 0.5], area="area", spontaneous="grey"),
-    **dict(detrend="linear", standardize=True, runs="runs"),
+    "by": "kind",
+    "table": ["a", "b"],
+    "where": "c < 2",
+    "window": [0.0, 0.5],
+    "area": "area",
+    "spontaneous": "grey",
+    "detrend": "linear",
+    "standardize": True,
+    "runs": "runs",
 }
 
 
