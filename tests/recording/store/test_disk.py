@@ -16,7 +16,7 @@ import zarr
 from helpers.stores import COLUMNS, SIZES, add, chunks, fill, opened, promise, values_of
 
 import differentia as dif
-from differentia.recording.store import regular
+from differentia.system import regular
 from differentia.recording.store.base import Quantity
 from differentia.recording.store.disk import about_recording
 from differentia.recording.store.layouts import Layout
