@@ -40,6 +40,11 @@ IMPORTED = (
     ),
     *("differentia.results.files", "differentia.results.tables", "helpers.networks"),
     *("differentia.system.locking", "google_crc32c", "h5netcdf", "psutil", "zarr", "zarr.codecs"),
+    # What a run imports only once it needs it, which takes half of its time.
+    *("differentia.cli.loading", "differentia.cli.measuring", "differentia.cli.output"),
+    *("differentia.networks.flow", "differentia.output.unchanged", "differentia.recording.parts"),
+    *("dask.array", "h5netcdf.legacyapi", "pandas", "pyarrow.pandas_compat", "rich.console", "scipy.stats"),
+    *("tomli_w", "xarray", "xarray.backends.h5netcdf_"),
 )
 
 #: The function of the command line that draws figures and report.
@@ -347,9 +352,11 @@ def _refuse_writes(event: str, given: tuple[Any, ...]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    import PIL.Image
     import torch
 
     torch.set_num_threads(1)
+    PIL.Image.init()  # its formats
     for imported in IMPORTED:
         importlib.import_module(imported)
     _answer("ready")
