@@ -245,7 +245,7 @@ def array(trial: Trial) -> None:
 
 def walltime(trial: Trial) -> None:
     """Let parts be killed at the time limit, and type the same lines again."""
-    trial.slowly(seconds=5)
+    trial.slowly(seconds=6)  # of 16 batches: more than the limit and the half minute between two looks at it
     (again,) = typed("When the time is over")
     trial.edit("record.sh", ("--array=1-4 --time=4:00:00", "--array=1-2 --time=1"))
     trial.type(again)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 from helpers.networks import Tricky
 
 import differentia as dif
+from differentia.errors import warn
 
 
 def double(number: int) -> int:
@@ -59,6 +61,14 @@ def fail_in_one(number: int, folder: str) -> tuple[int, int]:
 def leave_a_mark(folder: str) -> None:
     """Make a file of the process's number."""
     Path(folder, str(os.getpid())).touch()
+
+
+def warned() -> int:
+    """Return how many warnings are given where there is one to give."""
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        warn("other", "something")
+    return len(given)
 
 
 def refuse(number: int) -> int:

@@ -19,7 +19,16 @@ import psutil
 import pytest
 import torch
 from distributed import Client, LocalCluster
-from helpers.cluster_tasks import double, fail_at_first, fail_in_one, leave_a_mark, process, refuse, spent
+from helpers.cluster_tasks import (
+    double,
+    fail_at_first,
+    fail_in_one,
+    leave_a_mark,
+    process,
+    refuse,
+    spent,
+    warned,
+)
 from helpers.clusters import forked, forked_workers, wait_for
 from helpers.runs import ENVIRONMENT, LONG
 
@@ -71,6 +80,12 @@ def test_what_all_do(cluster: Cluster, tmp_path: Path) -> None:
     pids = {*done(cluster, process, [(0.05,)] * 6).values()}
     wait_for(lambda: len([*tmp_path.iterdir()]) == 2)
     assert {int(mark.name) for mark in tmp_path.iterdir()} == pids
+
+
+def test_workers_warn_of_nothing(cluster: Cluster) -> None:
+    """Their client does, once, and not each of them."""
+    assert done(cluster, warned, [()]) == {0: 0}
+    assert warned() == 1
 
 
 def test_what_the_user_gave_is_told_at_once(cluster: Cluster) -> None:

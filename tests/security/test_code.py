@@ -366,22 +366,23 @@ def test_hubs_run_nothing(hub: str, place: Path, capsys: Capture, tried: Callabl
     "not imported; what Python itself imports before, such as `warnings`, it takes from there (`python -P` "
     "does not)",
 )
-@pytest.mark.parametrize("workers", bounded([[], ["--workers", "1"]], every_time=1))
+@pytest.mark.parametrize("given", bounded([["layers"], ["measure"], ["measure", "--workers"]], every_time=1))
 def test_the_working_folder_is_not_looked_into(
-    workers: list[str], tmp_path: Path, tried: Callable[..., None]
+    given: list[str], tmp_path: Path, tried: Callable[..., None]
 ) -> None:
     """Nor by the processes that are begun."""
     names = ["h5py", "numpy", "torch", "typing", "typer", "lazy_loader", "pydantic", "json", "psutil"]
-    names += ["multiprocessing", "pickle", "socket"] if workers else []
+    names += ["multiprocessing", "pickle", "socket"] if "--workers" in given else []
     for name in names:
         (tmp_path / f"{name}.py").write_text(f"open('ran_{name}', 'w')")
     own = {**os.environ, **ENVIRONMENT, "PYTHONPATH": str(ROOT / "src")}
-    measured = ["--set", "a=noise:2", "--set", "b=noise:3", "--figures", "none", "-q"]
-    command = [sys.executable, "-m", "differentia", "measure", "digits", *measured, *workers, "--out", "o"]
+    measured = ["--set", "a=noise:2", "--set", "b=noise:3", "--figures", "none", "-q", "--out", "o"]
+    command = [sys.executable, "-m", "differentia", given[0], "digits"]
+    command += [*(measured if given[0] == "measure" else []), *(["--workers", "1"] if given[1:] else [])]
     done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("ran_*"))
-    assert (tmp_path / "o" / "result.nc").is_file()
+    assert (tmp_path / "o" / "result.nc").is_file() == (given[0] == "measure")
     control = subprocess.run(
         [sys.executable, "-c", "import typing"], cwd=tmp_path, env=own, capture_output=True, text=True
     )

@@ -35,7 +35,7 @@ def values(network="digits", **sets):
 
 FORKS = {
     "os.fork": """
-for _ in range(4):
+for _ in range(2):
     child = os.fork()
     if not child:
         os._exit(values() != single)
@@ -43,11 +43,11 @@ for _ in range(4):
 """,
     "a pool": """
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    assert all(one == single for one in pool.map(again, range(4)))
+    assert all(one == single for one in pool.map(again, range(2)))
 """,
     "an executor": """
 with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
-    assert all(one == single for one in pool.map(again, range(4)))
+    assert all(one == single for one in pool.map(again, range(2)))
 """,
 }
 
@@ -66,7 +66,7 @@ def test_forked(how: str, tmp_path: Path, runner: Runner, tried: Callable[..., N
     """A child has none of the threads that PyTorch began in its parent, and does not wait for them."""
     script = "single = values()\ndef again(_):\n    return values()\n" + FORKS[how]
     assert runner.script(tmp_path, BEGINNING + script) == (0, "", "")
-    tried(4)
+    tried(2)
 
 
 @pytest.mark.soak
