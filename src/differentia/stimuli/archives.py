@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import posixpath
@@ -203,7 +204,7 @@ class _Checked(tarfile.TarInfo):
     """A header of a tar archive; Python takes a damaged one for the archive's end."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         found = super().frombuf(buf, encoding, errors)
         if found.type in _NAMES and found.size > MOST_TEXT:  # which is read whole
             raise tarfile.InvalidHeaderError(f"it declares a name of {written_size(found.size)}")  # type: ignore[attr-defined]
@@ -219,15 +220,15 @@ class _Checked(tarfile.TarInfo):
             raise tarfile.ReadError(f"at byte {archive.offset:,}: {error}") from error
 
 
-class _Unpacked:
+class _Unpacked(io.BufferedIOBase):
     """What a compressed file holds, as it is unpacked: an error where that is too much for its size."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._stream, self._path, self._size = stream, path, os.path.getsize(path)
         self._count = 0
 
-    def read(self, size: int) -> bytes:
-        found = self._stream.read(size)
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = self._stream.read(-1 if size is None else size)
         self._count += len(found)
         if is_bomb(self._count, self._size):
             raise InputError(
