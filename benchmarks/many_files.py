@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def main() -> None:
     benchmark = Benchmark.of("many_files", stated, given)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         write(Path(folder), given.files)
-        prepare = {
+        prepare: dict[str, Callable[[Path], Work]] = {
             "plain": prepare_plain,
             "one folder": partial(prepare_ours, many=False),
             "many folders": partial(prepare_ours, many=True),

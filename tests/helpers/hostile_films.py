@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable, Sequence
 
+import PIL.Image
 from helpers.hostile_images import of_scans
 
 
@@ -87,12 +89,19 @@ def mp4(
     return ftyp + moov(start) + box(b"mdat", data)
 
 
+def jpeg(side: int) -> bytes:
+    """Return a black image."""
+    written = io.BytesIO()
+    PIL.Image.new("L", (side, side)).save(written, "JPEG")
+    return written.getvalue()
+
+
 #: By what they are: what makes them, and what is said of each when it is opened, or its first frame is shown.
 FILMS: dict[str, tuple[Callable[[], bytes], str]] = {
     "4 billion frames": (lambda: mp4(bytes(1000), 2**32 - 1, 1), "holds no frame"),
     "80 million frames": (lambda: mp4(bytes(80_000), 80_000, 1, chunks=1000), "holds no frame"),
     "20 million frames": (lambda: mp4(bytes(20_000), 20_000, 1, chunks=1000), "it took longer than"),
-    "frames that last 68 years": (lambda: mp4(bytes(4000), 1000, 1, delta=2**31 - 1), "can't be decoded"),
+    "frames that last 68 years": (lambda: mp4((one := jpeg(16)) * 9, 9, len(one), delta=2**31 - 1), ""),
     "100,000 edits": (
         lambda: mp4(bytes(4000), 4000, 1, chunks=100, edits=[(2**31 - 1, 0)] * 100_000),
         "it takes more than 1.2 GB",

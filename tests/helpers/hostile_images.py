@@ -167,9 +167,9 @@ def of_numbers(side: int) -> bytes:
 
 #: By what they are: what makes them, given what makes them large.
 BOMBS: dict[str, Callable[[], bytes]] = {
-    "GIF of 89 megapixels": lambda: of_a_large_screen(9_459),
     "TIFF of a pixel in a tile of 2 gigapixels": lambda: of_a_large_tile(46_336),
     "TIFF of overlapping tags": lambda: of_overlapping_tags(1_500_000),
+    "GIF of 89 megapixels": lambda: of_a_large_screen(9_459),
     "PNG of 3 million chunks": lambda: of_chunks(3_000_000),
     "PNG of overlapping EXIF": lambda: of_long_exif(1_500_000),
     "PNG of overlapping EXIF in a text": lambda: of_a_long_raw_profile(1_500_000),

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
@@ -59,6 +60,8 @@ def test_images_in_all_sets_are_counted() -> None:
     told = r"^there are 16,777,217 images, 16,777,211 of them in set 'a'; expected at most 16,777,216 in all"
     with pytest.raises(dif.InputError, match=told):
         require_few({"a": range(most - 5), "b": range(6)})
+    with pytest.raises(dif.InputError, match=r"^there are 16,777,217 images"):
+        dif.record("digits", {"a": np.zeros((most - 5, 1, 2), np.uint8), "b": np.zeros((6, 1, 2), np.uint8)})
 
 
 @given(st.lists(st.sets(st.integers(0, 40), min_size=1), max_size=5))

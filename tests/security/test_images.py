@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import h5py
 import numpy as np
 import PIL.Image
@@ -23,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers.film_files import KINDS, film
-from helpers.hostile_films import FILMS, mp4
+from helpers.hostile_films import FILMS, jpeg, mp4
 from helpers.hostile_images import BOMBS, looked_at, of_scans
 from helpers.image_samples import SAMPLES, mutated
 from helpers.limits import memory_left, said, within
@@ -31,6 +30,9 @@ from helpers.tries import Rows, bounded
 
 import differentia as dif
 from differentia.errors import UnreadableImageError
+from differentia.experiment.checks import check_measurement
+from differentia.experiment.options import MeasureOptions
+from differentia.recording.options import RecordOptions
 from differentia.stimuli import film_decoding, guarded
 from differentia.stimuli.base import Fit
 from differentia.stimuli.usual import is_usual
@@ -155,12 +157,28 @@ def sparse(path: Path, beginning: bytes, size: int) -> Path:
     return path
 
 
+def of_a_long_name(path: Path) -> Path:
+    """Write a tar archive of 8 GB that says of its next file what it is called, and that is all."""
+    about = tarfile.TarInfo("a")
+    about.type, about.size = tarfile.XHDTYPE, 8_000_000_000
+    return sparse(path, about.tobuf(tarfile.GNU_FORMAT), about.size + 1024)
+
+
+def of_a_long_list(path: Path) -> Path:
+    """Write a zip archive whose list of files takes 4 GB, by what stands at its end."""
+    size = 4_000_000_000
+    sparse(path, b"PK\3\4", size)
+    with path.open("ab") as file:
+        file.write(struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, size, 0, 0))
+    return path
+
+
 @ROWS.row(
-    "Arrays and image files with holes, of up to 8 TB, that take no room on the disk",
+    "Arrays, archives and image files with holes, of up to 8 TB, that take no room on the disk",
     "Refused before they are read; the message says how large they are",
 )
 def test_sparse_files(tmp_path: Path, tried: Tried) -> None:
-    """Two images of 90 gigapixels, a header of 4 GB, numbers to look through, a PNG of 1 TB."""
+    """Two images of 90 gigapixels, headers of 4 GB and 8 GB, numbers to look through, a PNG of 1 TB."""
     side = 300_000
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", (2, side, side), np.uint8, chunks=(1, 1000, 1000))
@@ -173,6 +191,9 @@ def test_sparse_files(tmp_path: Path, tried: Tried) -> None:
         sparse(tmp_path / "c.npy", header("(1000000, 1000, 1000)", "<f8"), 2**43): "the images are float64",
         sparse(tmp_path / "d.png", b"\x89PNG\r\n\x1a\n", 2**40): "holds 1.1 TB|holds 1,100 GB",
         tmp_path / "a.h5": "declares 180,000,000,000 bytes of data",
+        of_a_long_name(tmp_path / "a.tar"): "declares a name of 8 GB",
+        of_a_long_list(tmp_path / "a.zip"): "declares 4 GB to be read at once",
+        of_a_long_list(tmp_path / "a.npz"): "declares 4 GB to be read at once",
     }
     for path, told in cases.items():
         with memory_left(2**30), within(10), pytest.raises(dif.InputError, match=told) as caught:
@@ -200,12 +221,12 @@ except dif.InputError as error:
 """
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("order", bounded(["C", "F"], 1))
 @ROWS.row("A .npy file that is cut off while it is read", "An error that names the file and the image")
 def test_arrays_that_are_cut_off(tmp_path: Path, order: str, tried: Tried) -> None:
     """A map into memory, the control, ends the process."""
     path = tmp_path / "a.npy"
-    for how in ("mapped", "read"):
+    for how in ("mapped", "read") if order == "C" else ("read",):
         np.save(path, np.ones((9, 64, 64, 3), np.uint8, order="F" if order == "F" else "C"))
         done = subprocess.run([sys.executable, "-c", CUT_OFF, path, how], capture_output=True, text=True)
         if how == "mapped":
@@ -226,18 +247,18 @@ def test_many_tiny_images(tmp_path: Path, ending: str, tried: Tried) -> None:
     count = 30_000_000
     path = tmp_path / f"a{ending}"
     if ending == ".npy":
-        np.save(path, np.zeros((count, 1, 2), np.uint8))
+        sparse(path, header(f"({count}, 1, 2)"), 2 * count + 200)
     else:
         with h5py.File(path, "w") as file:
             file["x"] = np.zeros((count, 1, 2), np.uint8)
-    _ = dif.images(path), dif.record  # what is imported
+    dif.images(path)  # what is imported
     tracemalloc.start()
     try:
         stimuli = dif.images(path)
         assert (len(stimuli), stimuli.names[-1]) == (count, str(count - 1))
         assert stimuli.load(count - 1, FIT).pixels.shape == FIT.shape
         with pytest.raises(dif.InputError, match=r"there are 30,000,000 images.*; expected at most"):
-            dif.record("digits", {"a": stimuli})
+            check_measurement(MeasureOptions(), RecordOptions(), {"a": stimuli})
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -288,7 +309,7 @@ def test_mutated_images(tmp_path: Path, seed: int, tried: Tried) -> None:
     tried(EACH)
 
 
-@pytest.mark.parametrize("name", bounded(list(BOMBS), 2))
+@pytest.mark.parametrize("name", bounded(list(BOMBS), 1))
 @ROWS.row(
     "Files of up to 40 MB that declare millions of strips, chunks or comments, thousands of scans, tiles, "
     "screens or canvases far larger than the image, metadata that overlap",
@@ -334,18 +355,14 @@ def test_photographs_are_decoded_here(real_data: Path) -> None:
 @ROWS.row("A film whose frames are declared larger than those of 8K", "Refused before any is decoded")
 def test_large_frames(tmp_path: Path, tried: Tried) -> None:
     """Decoders keep some tens of frames, which such ones would fill the memory with."""
-    path = tmp_path / "a.mov"
-    for height in (4096, 4104):
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("mjpeg", rate=5)
-            assert isinstance(stream, av.VideoStream)
-            stream.width, stream.height, stream.pix_fmt = 8192, height, "yuvj420p"
-            container.mux(stream.encode(av.VideoFrame(8192, height, "yuvj420p")))
-            container.mux(stream.encode())
-        if height == 4096:
+    path = tmp_path / "a.mp4"
+    for side in (5760, 5793):
+        content = jpeg(side)
+        path.write_bytes(mp4(content, 1, len(content), side=side))
+        if side == 5760:
             assert dif.images(path).load(0, FIT).pixels.shape == FIT.shape
     with pytest.raises(
-        dif.InputError, match="declares frames of 8192 x 4104 pixels; expected at most"
+        dif.InputError, match="declares frames of 5793 x 5793 pixels; expected at most 33,554,432"
     ) as caught:
         dif.images(path)
     assert path.name in said(caught.value)
@@ -366,8 +383,8 @@ def test_films_that_declare_much(tmp_path: Path, name: str, tried: Tried) -> Non
     assert path.stat().st_size < 3_500_000
     looked = looked_at([path], 120)
     (outcome,) = looked.outcomes
-    assert outcome.said.startswith(f"{path}: ")
-    assert told in outcome.said
+    assert bool(outcome.said) == bool(told)
+    assert not told or (outcome.said.startswith(f"{path}: ") and told in outcome.said)
     assert outcome.seconds < MOST_SECONDS
     assert looked.memory < MOST_MEMORY
     tried()
@@ -393,14 +410,14 @@ def of_columns(path: Path) -> None:
 
 #: Tables: their endings, what makes them, and what is said of each.
 TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
-    "1 TB of nothing": (".csv", lambda path: sparse(path, b"path,set\n", 2**40), "holds 1.1 TB; expected at"),
     "a long text": (".parquet", of_a_long_text, "it takes more than 1.2 GB of memory"),
+    "1 TB of nothing": (".csv", lambda path: sparse(path, b"path,set\n", 2**40), "holds 1.1 TB; expected at"),
     "300,000 columns": (".csv", of_columns, "it took longer than 7.3 s"),
     "a row again and again": (".parquet", of_a_row_again_and_again, "(it |declares 20,000,000 rows in "),
 }
 
 
-@pytest.mark.parametrize("name", bounded(list(TABLES), 2))
+@pytest.mark.parametrize("name", bounded(list(TABLES), 1))
 @ROWS.row(
     "Tables with holes of up to 1 TB; of 300,000 columns; that say a text, or a row, again and again",
     "Refused, by their name, in less than 10 s of computing and 1.5 GB",

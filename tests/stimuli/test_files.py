@@ -11,6 +11,7 @@ from helpers.image_files import RGB, read, write
 
 import differentia as dif
 from differentia.stimuli.base import Fit
+from differentia.stimuli.files import natural_key
 from differentia.stimuli.sources import stimuli_from
 
 
@@ -24,6 +25,13 @@ def test_folder_in_natural_order(tmp_path: Path) -> None:
     stimuli = dif.images(tmp_path)
     assert stimuli.names == ("b.png", "cat1.PNG", "cat2.png", "cat10.png")
     assert dif.images(str(tmp_path / "cat*.png")).names == ("cat2.png", "cat10.png")
+
+
+def test_numbers_of_any_length() -> None:
+    """Longer than Python reads, and with noughts before them; two that are the same number are one."""
+    names = ["a9", "a" + "1" * 5000, "a" + "0" * 5000 + "10", "a", "a0", "b", "a" + "1" * 4999 + "2", "a1b"]
+    assert [names.index(name) for name in sorted(names, key=natural_key)] == [3, 4, 7, 0, 2, 1, 6, 5]
+    assert natural_key("a007b") == natural_key("a7b")
 
 
 def test_glob_through_folders_and_literal_brackets(tmp_path: Path) -> None:

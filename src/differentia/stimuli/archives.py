@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import posixpath
@@ -26,11 +27,12 @@ from differentia.stimuli.encoded import EncodedStimuli, require_small
 from differentia.stimuli.files import natural_key, warn_of_other_formats
 from differentia.system import turns
 from differentia.system.file_kinds import head_of, kind_of
-from differentia.system.files import require_utf8
+from differentia.system.files import MOST_TEXT, require_utf8
 from differentia.system.machine import is_bomb, written_size
 from differentia.system.open_files import KeptOpen
 from differentia.system.regular import NotRegularError, open_regular
 from differentia.system.showing import listed
+from differentia.system.zip_files import open_zip
 
 #: How the names of tar archives end.
 TAR_ENDINGS = (".tar", ".tar.bz2", ".tar.gz", ".tar.xz", ".tgz")
@@ -46,6 +48,13 @@ _COMPRESSED: dict[bytes, Callable[..., Any]] = {
 _DAMAGED = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError),
     *(NotImplementedError, RuntimeError),
+)
+
+
+#: What tar has of the next file, beside its header: its name, its times.
+_NAMES = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
 )
 
 
@@ -164,27 +173,11 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: can't be read as an archive ({reason})")
 
 
-class _ClosedWithItsFile(zipfile.ZipFile):
-    """An archive in a file that is already open."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        try:
-            super().__init__(file)
-        except BaseException:
-            file.close()
-            raise
-
-    def close(self) -> None:
-        super().close()
-        self._file.close()
-
-
 class ZipStimuli(ArchiveStimuli):
     """The image files in a zip archive."""
 
     def __init__(self, path: Path, folder: str | None) -> None:
-        self._file = KeptOpen(lambda: _ClosedWithItsFile(open_regular(path)))
+        self._file = KeptOpen(lambda: open_zip(path))
         super().__init__(path, folder)
 
     def _images(self) -> Iterator[_Member]:
@@ -200,7 +193,7 @@ class ZipStimuli(ArchiveStimuli):
                         f"{self._path}: {info.filename} is encrypted; unpack the archive with its password, "
                         "and name the folder"
                     )
-                yield _Member(info.filename, info.file_size)
+                yield _Member(info.filename, max(info.file_size, info.compress_size))  # both are read whole
 
     def _bytes(self, member: _Member) -> bytes:
         with self._file.use() as archive:
@@ -209,6 +202,13 @@ class ZipStimuli(ArchiveStimuli):
 
 class _Checked(tarfile.TarInfo):
     """A header of a tar archive; Python takes a damaged one for the archive's end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _NAMES and found.size > MOST_TEXT:  # which is read whole
+            raise tarfile.InvalidHeaderError(f"it declares a name of {written_size(found.size)}")  # type: ignore[attr-defined]
+        return found
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
@@ -220,15 +220,15 @@ class _Checked(tarfile.TarInfo):
             raise tarfile.ReadError(f"at byte {archive.offset:,}: {error}") from error
 
 
-class _Unpacked:
+class _Unpacked(io.BufferedIOBase):
     """What a compressed file holds, as it is unpacked: an error where that is too much for its size."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._stream, self._path, self._size = stream, path, os.path.getsize(path)
         self._count = 0
 
-    def read(self, size: int) -> bytes:
-        found = self._stream.read(size)
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = self._stream.read(-1 if size is None else size)
         self._count += len(found)
         if is_bomb(self._count, self._size):
             raise InputError(

@@ -91,8 +91,13 @@ def _short_names(paths: Sequence[Path]) -> tuple[str, ...]:
 
 def natural_key(path: str | os.PathLike[str]) -> list[tuple[int, int, str]]:
     """Return a sort key that puts ``image 2`` before ``image 10``."""
-    parts = _DIGITS.split(os.fspath(path))
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+    # Of numbers the longer comes behind the shorter: in archives they may have more digits than Python reads.
+    parts = enumerate(_DIGITS.split(os.fspath(path)))
+    return [
+        (0, len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (1, 0, part)
+        for place, part in parts
+        if part
+    ]
 
 
 def files_in_folder(folder: Path, *, follow_links: bool = False) -> FileStimuli:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from io import BufferedReader
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -28,6 +29,7 @@ from differentia.system.machine import free_memory, is_bomb, written_size
 from differentia.system.matrix_files import read_part
 from differentia.system.open_files import KeptOpen
 from differentia.system.regular import open_regular, read_at
+from differentia.system.zip_files import open_zip
 
 #: In bytes: a header is shorter, as NumPy itself has it.
 MOST_HEADER = 10_000
@@ -146,7 +148,7 @@ def _header_of(path: Path) -> _Header:
 def load_npz(path: Path, key: str | None = None) -> ArrayStimuli:
     """Return the images of an array in a ``.npz`` file, its only one where none is named."""
     try:
-        with open_regular(path) as opened, zipfile.ZipFile(opened) as archive:
+        with open_zip(path) as archive:
             members = {
                 name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")
             }
@@ -172,13 +174,13 @@ def _choice(archive: zipfile.ZipFile, members: dict[str, str], key: str | None, 
     if not members:
         return "holds no array; save uint8 images with numpy.savez"
     found = []
-    for name, member in members.items():
+    for name, member in islice(members.items(), 6):
         with archive.open(member) as file:
             header = _header(file)
         found.append(f"{name} {header.shape} {header.dtype}")
     what = f"holds {len(members)} arrays" if key is None else f"holds no {key!r}"
-    more = ", ..." if len(found) > 6 else ""
-    return f"{what}: {', '.join(found[:6])}{more}; name one: {path}?key={next(iter(members))}"
+    more = ", ..." if len(members) > 6 else ""
+    return f"{what}: {', '.join(found)}{more}; name one: {path}?key={next(iter(members))}"
 
 
 def _header(file: IO[bytes]) -> _Header:

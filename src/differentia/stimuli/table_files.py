@@ -83,13 +83,14 @@ def _require_readable(path: Path, size: int) -> None:
         )
 
 
-def answer(asked: bytes, _: bytes) -> tuple[bytes, bytes]:
+def answer(asked: bytes, content: bytes) -> tuple[bytes, bytes]:
     """Say whether a table's values fit into memory, in the process that can be given up."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # others reserve memory ahead
     path = Path(asked.decode())
     read, values = READERS[path.suffix.lower()]
     try:
-        _ = [values(column) for _, column in read(path).items() if not is_nested(column)]
+        kept = [values(column) for _, column in read(path).items() if not is_nested(column)]
+        del kept
     except MemoryError:
         return b"", b""
     except InputError:
