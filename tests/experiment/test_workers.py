@@ -13,6 +13,7 @@ from distributed import Client
 from helpers.clusters import forked_workers
 
 import differentia as dif
+from differentia.recording import saved
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +62,7 @@ def test_a_folder_that_can_not_be_written_to(
     def full(*_: object, **options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(saved, "open", full, raising=False)
     with pytest.raises(dif.StorageError, match=r": can't be written to \(No space left on device\)"):
         dif.measure_responses(tmp_path / "rates.npz", client=client)
     assert [file.name for file in tmp_path.iterdir()] == ["rates.npz"]

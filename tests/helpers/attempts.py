@@ -64,7 +64,8 @@ def attempt(*arguments: str) -> Ended:
 def in_bounds(*arguments: str) -> Ended:
     """Run a command on a stranger's file; it ends soon, in little memory, and shows and does nothing odd."""
     ended = attempt(*arguments)
-    assert ended.code in (0, 2), ended
+    assert ended.code in (0, 1, 2), ended  # 1, where a network that was read fails on an image
+    assert "--debug" not in ended.text, ended  # nothing that was not foreseen
     assert ended.seconds < MOST_SECONDS, ended
     assert ended.grown < MOST_MEMORY, ended
     assert not ended.deeds, ended

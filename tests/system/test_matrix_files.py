@@ -22,7 +22,7 @@ COLUMNS = (range(50), range(7, 31), (0, 1, 4, 49), (13,), ())
 def test_parts(tmp_path: Path, dtype: type, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows are read at once, and behind a header."""
     monkeypatch.setattr(matrix_files, "BLOCK", block)
-    matrix = RNG.integers(0, 200, (9, 50)).astype(dtype)
+    matrix: np.ndarray = RNG.integers(0, 200, (9, 50)).astype(dtype)
     path = tmp_path / "x"
     path.write_bytes(b"header" + matrix.tobytes())
     with path.open("rb") as file:

@@ -54,7 +54,9 @@ def saved(values: Mapping[str, ResponseMatrix], folder: Path) -> Iterator[dict[s
             )
             for at, (name, matrix) in enumerate(values.items()):
                 path = Path(made, str(at))
-                np.asarray(matrix).tofile(path)
+                with open(path, "wb") as file:  # NumPy's tofile does not say why it failed
+                    for row in np.asarray(matrix):
+                        file.write(row.tobytes())
                 written[name] = SavedMatrix(path, matrix.shape, matrix.dtype)
         except OSError as error:
             raise StorageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import zipfile
 from collections.abc import Callable
@@ -140,6 +141,18 @@ def test_a_folder_and_a_repository(
         assert (drawn.module.num_classes, drawn.weights) == (3, "random")
     (tmp_path / "net" / "model.safetensors").unlink()
     with pytest.raises(dif.InputError, match=r"there is no model\.safetensors in .*net; save it there, or"):
+        load(f"timm:local-dir:{tmp_path / 'net'}")
+
+
+@pytest.mark.parametrize("field", ["mean", "std", "input_size", "crop_pct"])
+def test_a_transform_of_other_things_than_numbers(tmp_path: Path, field: str) -> None:
+    """It is told when the network is loaded, and not when an image is shown."""
+    save_for_hf(trained(num_classes=3), str(tmp_path / "net"), safe_serialization=True)
+    config = json.loads((tmp_path / "net" / "config.json").read_text())
+    of_weights = config["pretrained_cfg"]
+    of_weights[field] = "much" if field == "crop_pct" else [*of_weights[field][:-1], "much"]
+    (tmp_path / "net" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(dif.InputError, match=r"net: timm can't use this network's configuration \(.*; fetch"):
         load(f"timm:local-dir:{tmp_path / 'net'}")
 
 

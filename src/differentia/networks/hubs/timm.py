@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -185,9 +185,10 @@ def _transform_of(module: torch.nn.Module, options: Mapping[str, Any]) -> Transf
     )
 
 
-def _of_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+def _of_channels(values: Sequence[Any], channels: int) -> tuple[float, ...]:
     """Return a mean or SD for each channel: for grey images that of the colours'."""
-    return tuple(values) if len(values) == channels else (sum(values) / len(values),) * channels
+    numbers = tuple(map(float, values))
+    return numbers if len(numbers) == channels else (sum(numbers) / len(numbers),) * channels
 
 
 def _classes_of(module: torch.nn.Module) -> ClassIndex:
