@@ -20,7 +20,7 @@ from helpers.results import IMAGES, neurons, viewed
 
 import differentia as dif
 from differentia.cli import main
-from differentia.results.dataset import with_provenance
+from differentia.results.dataset import provenance, with_provenance
 from differentia.results.descriptions import described
 from differentia.results.schema import (
     MOST_PROVENANCE,
@@ -300,6 +300,14 @@ def test_wrong_facts(fact: str, value: Any) -> None:
     validate_result(with_provenance(whole(), mine=[value]))
     validate_result(with_provenance(whole(), states=STATES, stimulus_responses=RESPONSES, trials=TRIALS))
     validate_result(with_provenance(whole(), stimulus_responses={}, trials={}))
+
+
+def test_what_is_no_text_in_a_fact(tmp_path: Path) -> None:
+    """As the name of a file may be: it is shown, and written, with a question mark."""
+    result = with_provenance(recorded(), session="\udcff \N{GRINNING FACE} ü")
+    assert provenance(result)["session"] == "? \N{GRINNING FACE} ü"
+    dif.write_report(result, tmp_path / "x.html")
+    assert "? \N{GRINNING FACE} ü" in (tmp_path / "x.html").read_text(encoding="utf-8")
 
 
 def test_limits_say_what_they_are() -> None:

@@ -495,6 +495,8 @@ def read_provenance(text: str, where: str = "the result") -> dict[str, Any]:
         raise _wrong(where, f"the provenance has {len(text):,} characters", f"at most {MOST_PROVENANCE:,}")
     try:
         facts = json.loads(text)
+        if "\\u" in text:  # which may be of a path that is no text: no file could hold that
+            facts = json.loads(json.dumps(facts, ensure_ascii=False).encode(errors="replace"))
         if isinstance(facts, dict):
             _Provenance.model_validate(facts)
     except ValidationError as error:
