@@ -76,6 +76,11 @@ def text(values: np.ndarray) -> np.ndarray:
 WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     ("differentiation is of type <U32; expected floating numbers", "differentiation", text),
     ("differentiation is of type object", "differentiation", lambda values: values.astype(object)),
+    (
+        "differentiation is of type float16; expected .*32 or 64 b",
+        "differentiation",
+        lambda v: v.astype("f2"),
+    ),
     ("differentiation is of type complex", "differentiation", lambda values: values + 1j),
     (r"differentiation holds -1\.0; expected 0 or more, and no infinity", "differentiation", first(-1.0)),
     ("differentiation holds inf; expected 0 or more, and no infinity", "differentiation", first(np.inf)),
