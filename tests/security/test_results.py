@@ -151,9 +151,15 @@ def written(result: xr.Dataset, path: Path) -> Path:
 
 
 #: What is chosen of each dimension.
+NOTHING: list[int] = []
 OF_NO_SIZE: list[dict[str, list[int]]] = [
-    *({name: []} for name in ("thumbnail_x", "map_0_y", "thumbnail_channel", "map_image")),
-    *({name: []} for name in ("class", "rank", "score")),
+    {"thumbnail_x": NOTHING},
+    {"map_0_y": NOTHING},
+    {"thumbnail_channel": NOTHING},
+    {"map_image": NOTHING},
+    {"class": NOTHING},
+    {"rank": NOTHING},
+    {"score": NOTHING},
     {"thumbnail_channel": [0, 1]},
 ]
 

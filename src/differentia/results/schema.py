@@ -13,12 +13,18 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from differentia.definition.measure import METRICS, NORMALIZATIONS
-from differentia.errors import InputError, WarningKind, has_control_characters, short_tracebacks, unknown_name
+from differentia.errors import (
+    InputError,
+    WarningKind,
+    has_control_characters,
+    printable,
+    short_tracebacks,
+    unknown_name,
+)
 from differentia.recording.units import UNIT_KINDS
 from differentia.results.confidence import SCORES
 from differentia.results.references import SET_REFERENCE
 from differentia.system.choices import DETREND, SCALE, VALUE
-from differentia.system.terminal import printable
 
 if TYPE_CHECKING:
     import xarray as xr
