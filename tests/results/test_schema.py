@@ -20,7 +20,7 @@ from helpers.results import IMAGES, neurons, viewed
 
 import differentia as dif
 from differentia.cli import main
-from differentia.results.dataset import with_provenance
+from differentia.results.dataset import provenance, with_provenance
 from differentia.results.descriptions import described
 from differentia.results.schema import (
     MOST_PROVENANCE,
@@ -76,6 +76,11 @@ def text(values: np.ndarray) -> np.ndarray:
 WRONG_VALUES: list[tuple[str, str, Callable[[np.ndarray], Any]]] = [
     ("differentiation is of type <U32; expected floating numbers", "differentiation", text),
     ("differentiation is of type object", "differentiation", lambda values: values.astype(object)),
+    (
+        "differentiation is of type float16; expected .*32 or 64 b",
+        "differentiation",
+        lambda v: v.astype("f2"),
+    ),
     ("differentiation is of type complex", "differentiation", lambda values: values + 1j),
     (r"differentiation holds -1\.0; expected 0 or more, and no infinity", "differentiation", first(-1.0)),
     ("differentiation holds inf; expected 0 or more, and no infinity", "differentiation", first(np.inf)),
@@ -300,6 +305,14 @@ def test_wrong_facts(fact: str, value: Any) -> None:
     validate_result(with_provenance(whole(), mine=[value]))
     validate_result(with_provenance(whole(), states=STATES, stimulus_responses=RESPONSES, trials=TRIALS))
     validate_result(with_provenance(whole(), stimulus_responses={}, trials={}))
+
+
+def test_what_is_no_text_in_a_fact(tmp_path: Path) -> None:
+    """As the name of a file may be: it is shown, and written, with a question mark."""
+    result = with_provenance(recorded(), session="\udcff \N{GRINNING FACE} ü")
+    assert provenance(result)["session"] == "? \N{GRINNING FACE} ü"
+    dif.write_report(result, tmp_path / "x.html")
+    assert "? \N{GRINNING FACE} ü" in (tmp_path / "x.html").read_text(encoding="utf-8")
 
 
 def test_limits_say_what_they_are() -> None:

@@ -38,7 +38,7 @@ _READABLE = (1, 2, 3)
 #: What variables and labels hold, by NumPy's kinds of types; "U" stands for text of any type.
 FLOATS, INTEGERS, BYTES, NUMBERS, TEXT = "f", "iu", "u", "iuf", "U"
 _IN_WORDS = {
-    FLOATS: "floating numbers",
+    FLOATS: "floating numbers of 32 or 64 bits",
     INTEGERS: "whole numbers",
     BYTES: "bytes, 0..255",
     NUMBERS: "numbers or text",  # text is checked as text
@@ -501,6 +501,8 @@ def read_provenance(text: str, where: str = "the result") -> dict[str, Any]:
         raise _wrong(where, f"the provenance has {len(text):,} characters", f"at most {MOST_PROVENANCE:,}")
     try:
         facts = json.loads(text)
+        if "\\u" in text:  # which may be of a path that is no text: no file could hold that
+            facts = json.loads(json.dumps(facts, ensure_ascii=False).encode(errors="replace"))
         if isinstance(facts, dict):
             _Provenance.model_validate(facts)
     except ValidationError as error:
@@ -602,7 +604,10 @@ def _variables(result: xr.Dataset) -> _Wrong:
         dimensions, values = result.variables[name].dims, result.variables[name].values
         if dimensions != spec.dimensions:
             yield f"{name} has the dimensions {dimensions}", str(spec.dimensions)
-        fits = values.dtype.kind in spec.kind and (spec.kind != BYTES or values.dtype.itemsize == 1)
+        size = values.dtype.itemsize
+        fits = values.dtype.kind in spec.kind and size in {BYTES: (1,), FLOATS: (4, 8)}.get(
+            spec.kind, (size,)
+        )
         if spec.kind == TEXT:
             objects = values.dtype.kind == "O" and all(isinstance(value, str) for value in values.ravel())
             fits = values.dtype.kind in "UT" or objects

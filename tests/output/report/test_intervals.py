@@ -41,6 +41,7 @@ from helpers.reports import (
     page_of,
     pairs,
     uncertainty,
+    without_doubts,
     without_views,
     written,
 )
@@ -487,7 +488,7 @@ def test_limits_that_reach_far_do_not_hide_the_others(browser: Browser, tmp_path
         ),
         (scaled(near_zero, "ratio", ratios, 1e20), [("ratio", "log", True)]),
     ]
-    result = without_views(compared()).drop_vars("doubt")
+    result = without_doubts(without_views(compared()))
     near = {name: result[name].copy(deep=True) for name in LIMITS}
     for name, factor in zip(LIMITS, (0.9, 1.1), strict=True):
         near[name].loc[{"source": "images"}] = factor * dif.draw_mean(result["differentiation"], result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xarray as xr
-from helpers.reports import compared, doubtful, measured
+from helpers.reports import compared, doubtful, measured, without_doubts
 
 from differentia.output.report.trust import trust
 from differentia.results.copies import say_copies
@@ -36,7 +36,7 @@ def test_which_intervals_there_are() -> None:
 
 def untold() -> xr.Dataset:
     """Return `compared` without doubts."""
-    return compared().drop_vars("doubt")
+    return without_doubts(compared())
 
 
 def test_what_is_not_to_be_trusted() -> None:
