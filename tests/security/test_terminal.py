@@ -31,10 +31,19 @@ OURS = re.compile(r"\x1b\[((?!35;5m)[0-9;]*m|\?25[lh]|[12]?K|1A)|\r")
 FAST = ["--n-units", "20", "--draws", "1", "--layers", "input,predictions"]
 
 
-def at_a_terminal(arguments: Sequence[str], folder: Path, *, code: str = "") -> tuple[int, str]:
+#: What is drawn is not looked at here.
+NO_PICTURES = """
+import differentia.cli.measuring
+differentia.cli.measuring.write_views = lambda *_, **__: {}
+"""
+
+
+def at_a_terminal(
+    arguments: Sequence[str], folder: Path, *, before: str = "", code: str = ""
+) -> tuple[int, str]:
     """Run a command with a terminal of its own; return its exit code, and what that was sent."""
     ours, its = pty.openpty()
-    script = f"{code}\nfrom differentia.cli import script\nscript()"
+    script = f"{before}\nfrom differentia.cli import main, script\n{code}\nscript()"
     process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         stdin=its,
@@ -104,10 +113,10 @@ def files_of_images(folder: Path) -> list[list[str]]:
     named.mkdir()
     np.save(named / f"b{STEERING}.npy", np.zeros((2, 8, 8)))
     return [
+        ["status", str(named)],
         ["measure", "digits", "--set", f"a={named}", "--out", "out", *FAST],
         ["measure", "digits", "--set", f"a={named}/b{STEERING}.npy", "--out", "out", *FAST],
         ["measure", str(named), "--set", "a=noise:4"],
-        ["status", str(named)],
         ["report", str(named)],
         ["layers", str(named)],
         ["measure", "digits", "--set", f"{STEERING}=noise:4", "--out", "out", *FAST],
@@ -129,7 +138,7 @@ def test_names_and_options(nth: int, tmp_path: Path, tried: Callable[..., None])
 
 
 #: Prints, warns, logs and draws as other libraries may, before and while a bar is shown.
-LIBRARY = f"""
+LIBRARY = f"""{NO_PICTURES}
 import logging, sys, warnings
 import differentia.cli.commands as commands
 import differentia.experiment.measure as measure
@@ -156,7 +165,7 @@ measure._measure_recorded = told
 def test_other_libraries(tmp_path: Path, tried: Callable[..., None]) -> None:
     """Whatever is written to Python's streams: what is seen on them is readable."""
     arguments = ["measure", "digits", "--set", "a=noise:4", "--out", "out", *FAST, "--no-views"]
-    code, sent = at_a_terminal(arguments, tmp_path, code=LIBRARY)
+    code, sent = at_a_terminal(arguments, tmp_path, before=LIBRARY)
     assert code == 0, sent
     assert steering(sent) == set()
     for way in ("print ", "stderr", "warning", "log", "ours"):
@@ -177,21 +186,24 @@ def test_layers(tmp_path: Path, tried: Callable[..., None]) -> None:
         "    return net\n"
     )
     given = ["nets:net", "--preprocess", "unit", "--input-size", "1x16x16"]
-    for arguments in (
-        ["layers", *given],
-        ["layers", *given, "--json"],
-        ["measure", *given, "--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views"],
-        ["measure", *given, "--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views", "--json"],
-    ):
-        _, sent = at_a_terminal(arguments, tmp_path)
-        assert steering(sent) == set()
-        assert "\\u001b[2J" in sent, sent
-        tried()
+    measure = ["measure", *given, "--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views"]
+    commands = [["layers", *given], ["layers", *given, "--json"], [*measure, "--out", "out"]]
+    code = f"""for command in {commands}:
+    print(f"{{command[-1]}} ended with {{main(command)}}")"""
+    last = [*measure, "--out", "json", "--json"]
+    done, sent = at_a_terminal(last, tmp_path, before=NO_PICTURES, code=code)
+    assert done == 0, sent
+    assert steering(sent) == set()
+    parts = re.split("^.* ended with 0$", sent, flags=re.MULTILINE)
+    assert len(parts) == 4, sent
+    for part in parts:
+        assert "\\u001b[2J" in part, part
+    tried(4)
 
 
 def test_the_search_finds_what_steers(tmp_path: Path) -> None:
     """Each of the characters is found where nothing stands in its way; a terminal sends them on."""
-    code, sent = at_a_terminal(["--version"], tmp_path, code=f"print({STEERING!r}, end='')")
+    code, sent = at_a_terminal(["--version"], tmp_path, before=f"print({STEERING!r}, end='')")
     assert code == 0
     assert steering(sent) == set("\x1b\x07\x9b\u202e\u2066\u2028\x7f\x08")
 
