@@ -106,6 +106,7 @@ coverage: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/vgg16.py --large --json benchmarks/results/vgg16.json
 	$(BIN)/python benchmarks/photographs.py --json benchmarks/results/photographs.json
+	$(BIN)/python benchmarks/many_files.py --json benchmarks/results/many_files.json
 	$(BIN)/python benchmarks/growth.py --json benchmarks/results/growth.json
 	$(BIN)/python benchmarks/distances.py --json benchmarks/results/distances.json
 	$(BIN)/python benchmarks/cluster.py --json benchmarks/results/cluster.json

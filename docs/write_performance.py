@@ -78,6 +78,11 @@ EXTRAPOLATED = """ `measure` would take {measure_s:,.0f} s and {measure_gb:,.1f}
 from all and a third of the images, as if it grew with the number of images, which ignores the growing
 number of pairs. Its responses were in memory; with a store they take less of it."""
 
+MANY_FILES = """{files:,} image files of 16 x 16 pixels, which were just written, in one folder and in
+{folders}; each turn is a process of its own. *Listed* and *first image* are seconds since the beginning, *MB*
+is the memory beyond what the imports take. *Plain* lists and sorts the names and decodes the first file with
+Pillow. Asked for are less than {listed:g} s, {first:g} s and {mb:.0f} MB."""
+
 PHOTOGRAPHS = """MobileNet of width 0.25, {weights}, at 224 x 224; {images:,} distinct files ({images_are})
 in {sets} sets; all layers, {units:,} units of each, {draws} draws. Decoding and the pass take turns on all
 cores. So the whole takes at least the CPU time of decoding plus that of the pass, divided by the number of
@@ -223,6 +228,31 @@ def photographs_section(benchmark: Benchmark) -> str:
     return joined([*lines, *table(("seconds / (CPU seconds / cores)", "median (range)"), rows)])
 
 
+def many_files_section(benchmark: Benchmark) -> str:
+    """Return what many files cost before the first is seen."""
+    options, ways = benchmark.options, benchmark.ways
+    words = {
+        "plain": "plain",
+        "one folder": "`images`, one folder",
+        "many folders": f"`sets_from`, {options['folders']} folders",
+    }
+    rows = [
+        (
+            words[name],
+            spread(taken.column("listed")),
+            spread(taken.column("first")),
+            f"{1000 * max(taken.column('beyond_gb')):.0f}",
+            str(len(taken.turns)),
+        )
+        for name, taken in ways.items()
+        if taken.turns
+    ]
+    most = {**options["most"], "mb": 1000 * options["most"]["beyond_gb"]}
+    lines = ["", f"## {options['files']:,} files", ""]
+    lines += [*wrapped(MANY_FILES.format(**options, **most)), "", *machine_of(benchmark), ""]
+    return joined([*lines, *table(("", "listed, s (range)", "first image, s (range)", "MB", "turns"), rows)])
+
+
 def growth_section(benchmark: Benchmark) -> str:
     """Return how time and memory grow."""
     base, cases = benchmark.options["base"], benchmark.options["cases"]
@@ -345,6 +375,7 @@ def any_section(benchmark: Benchmark) -> str:
 SECTIONS: dict[str, Callable[[Benchmark], str]] = {
     "vgg16": vgg16_section,
     "photographs": photographs_section,
+    "many_files": many_files_section,
     "growth": growth_section,
     "distances": distances_section,
     "cluster": cluster_section,

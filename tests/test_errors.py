@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 import traceback
 import warnings
 from pathlib import Path
@@ -28,6 +29,7 @@ from differentia.errors import (
     unknown_name,
     warn,
     whole_tracebacks,
+    without_warnings,
 )
 
 
@@ -49,6 +51,17 @@ def test_a_warning_without_a_kind_is_another() -> None:
         warnings.warn("some words", dif.DifferentiaWarning, stacklevel=1)
     assert caught[0].message.kind == "other"  # type: ignore[union-attr]
     assert "other" in get_args(WarningKind)
+
+
+def test_no_warnings_in_one_thread(recwarn: pytest.WarningsRecorder) -> None:
+    """What is kept of them is the same; another thread gives its own, and so does this one afterwards."""
+    with without_warnings(), without_warnings():
+        other = threading.Thread(target=warn, args=("other", "of another thread"))
+        other.start()
+        other.join()
+        assert warn("clipped", "some words") == {"kind": "clipped", "text": "some words"}
+    warn("clipped", "more words")
+    assert [str(one.message) for one in recwarn] == ["of another thread", "more words"]
 
 
 def test_the_measure_warns_of_what_is_undefined() -> None:

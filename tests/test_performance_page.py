@@ -129,6 +129,38 @@ def test_recording_by_workers(script: ModuleType) -> None:
     assert f"they write {1500 / 32 / 2 * 64 * 21 * 1e4 * 4 / 1e9:.2g} GB a second" in section
 
 
+def test_many_files(script: ModuleType) -> None:
+    """Times since the beginning, and the most memory of any turn."""
+    most = {"listed": 5.0, "first": 10.0, "beyond_gb": 0.3}
+    options = {"files": 100_000, "folders": 100, "most": most}
+    benchmark = script.Benchmark("many_files", options)
+    turns = [
+        {
+            "turn": 1,
+            "seconds": 9.0,
+            "cpu_s": 9.0,
+            "peak_gb": 9.0,
+            "listed": 1.0,
+            "first": 2.0,
+            "beyond_gb": 0.1,
+        },
+        {
+            "turn": 2,
+            "seconds": 9.0,
+            "cpu_s": 9.0,
+            "peak_gb": 9.0,
+            "listed": 3.0,
+            "first": 4.0,
+            "beyond_gb": 0.2,
+        },
+    ]
+    benchmark.ways = {name: script.Taken(turns=turns) for name in ("plain", "one folder", "many folders")}
+    section = script.many_files_section(benchmark)
+    assert "## 100,000 files" in section
+    assert "less than 5 s, 10 s and 300 MB" in " ".join(section.split())
+    assert "| `sets_from`, 100 folders | 2.00 (1.00 to 3.00) | 3.00 (2.00 to 4.00) | 200 | 2 |" in section
+
+
 def test_medians_beside_other_ways(script: ModuleType) -> None:
     """Half a product takes half of its time; what was not done has no number."""
     benchmark = script.Benchmark("distances", {"sizes": [1000, 20_000, 50_000], "units": 10})

@@ -13,7 +13,8 @@ import re
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
 from numbers import Integral
@@ -29,6 +30,9 @@ _PACKAGE = f"{Path(__file__).parent}{os.sep}"
 whole_tracebacks: ContextVar[bool] = ContextVar(
     "whole_tracebacks", default=os.environ.get("DIFFERENTIA_TRACEBACKS") == "1"
 )
+
+#: Whether warnings are given in this thread.
+_warns: ContextVar[bool] = ContextVar("_warns", default=True)
 
 #: What a warning is about, whatever its words: the measure has no value, stimuli were left out, stimuli of
 #: one set are the same, modules can't be recorded, responses depend on more than the image, values of images
@@ -95,8 +99,19 @@ class DifferentiaWarning(UserWarning):
 
 def warn(kind: WarningKind, text: str) -> dict[str, str]:
     """Give a warning at the user's line, and return it as a result's provenance keeps it."""
-    warnings.warn(DifferentiaWarning(text, kind), stacklevel=users_level())
+    if _warns.get():
+        warnings.warn(DifferentiaWarning(text, kind), stacklevel=users_level())
     return {"kind": kind, "text": text}
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Give none of this package's warnings in this thread meanwhile: somebody else gives them."""
+    before = _warns.set(False)
+    try:
+        yield
+    finally:
+        _warns.reset(before)
 
 
 def users_level() -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import PIL.Image
@@ -146,3 +149,38 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     for more in ([], ["demo"]):
         assert main(["--version", *more]) == 0
         assert capsys.readouterr().out == f"differentia {dif.__version__}\n"
+
+
+def full_disk() -> TextIO:
+    return open("/dev/full", "w")
+
+
+def nobody_reads() -> TextIO:
+    read, write = os.pipe()
+    os.close(read)
+    return os.fdopen(write, "w")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is such a device")
+@pytest.mark.parametrize(
+    ("stream", "code", "said"),
+    [
+        (full_disk, 1, f"standard output can't be written to: {os.strerror(errno.ENOSPC)}\n"),
+        (nobody_reads, 141, ""),
+    ],
+)
+@pytest.mark.parametrize("given", [["--version"], ["layers", "digits"], ["layers", "digits", "--json"]])
+def test_output_that_can_not_be_written(
+    given: list[str],
+    stream: Callable[[], TextIO],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line, or none where nobody reads on; Python, which flushes it as it ends, finds nothing to say."""
+    with stream() as shut:
+        monkeypatch.setattr("sys.stdout", shut)
+        monkeypatch.setattr("sys.__stdout__", shut)
+        assert main(given) == code
+    assert capsys.readouterr().err == (f"differentia: {said}" if said else "")

@@ -15,6 +15,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import torch
 
+import differentia.cli.entry  # once, and not in each process
+import differentia.recording.cost
+import differentia.recording.selection  # noqa: F401
 from differentia.cli import main
 
 #: In seconds of CPU and bytes: what a file may cost beyond the imports.
@@ -93,6 +96,7 @@ def _in_child(arguments: list[str], writing: int) -> NoReturn:
             os.dup2(writing, number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
         warnings.simplefilter("ignore")
+        sys.dont_write_bytecode = True
         torch.set_num_threads(1)  # those of the parent are not in the child
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(60)

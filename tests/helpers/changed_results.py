@@ -14,10 +14,25 @@ import xarray as xr
 from helpers.results import neurons, over_time, viewed
 
 import differentia as dif
+from differentia.results.dataset import with_provenance
 from differentia.results.files import RESULT_CHECKSUM
 
 #: What would move a terminal's cursor, or name its window.
 ESCAPE = "\x1b]0;title\x07\x1b[2J"
+
+
+#: What was taken of a recording.
+TAKEN = {
+    "by": "kind",
+    "table": ["a", "b"],
+    "where": "c < 2",
+    "window": [0.0, 0.5],
+    "area": "area",
+    "spontaneous": "grey",
+    "detrend": "linear",
+    "standardize": True,
+    "runs": "runs",
+}
 
 
 @cache
@@ -28,7 +43,13 @@ def originals() -> tuple[xr.Dataset, ...]:
     network = network.assign_coords(
         image_weight=("image", np.arange(7.0)), image_note=("image", np.array(notes, dtype=object))
     )
-    return network, neurons(), over_time()
+    return (
+        network,
+        with_provenance(neurons(), stimulus_responses={**TAKEN, "value": "rate"}, left_out=["3 units"]),
+        with_provenance(
+            over_time(), trials={**TAKEN, "length": 1.0, "step": 0.5, "bin": 0.1, "bin_step": None}
+        ),
+    )
 
 
 # Each change is given a result and random numbers. What is in several, it does to a random one.
@@ -198,6 +219,7 @@ def _other_facts(result: xr.Dataset, random: np.random.Generator) -> xr.Dataset:
         {"a": 1},
         True,
         ["a"],
+        "\ud800",
     ]
     places: list[tuple[Any, Any]] = []
 
@@ -309,6 +331,12 @@ def _bytes(path: Path, random: np.random.Generator) -> None:
 
 def write_changed(path: Path, nth: int) -> str:
     """Write the nth changed result, without a checksum, which whoever changes it could make; say how."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _write_changed(path, nth)
+
+
+def _write_changed(path: Path, nth: int) -> str:
     random = np.random.default_rng([24, nth])
     base = nth % len(originals())
     result = originals()[base]
@@ -323,9 +351,7 @@ def write_changed(path: Path, nth: int) -> str:
             except (ValueError, TypeError, KeyError, IndexError, OverflowError):  # not of this variable
                 told.append(f"not {change.__name__}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result.to_netcdf(path, engine="h5netcdf")
+        result.to_netcdf(path, engine="h5netcdf")
     except Exception:  # which can't be written
         told.append("not written")
         path.unlink(missing_ok=True)

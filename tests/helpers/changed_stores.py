@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from differentia.recording.division import _digest
-from differentia.recording.store.batches import BatchLines
+from differentia.recording.store.batches import BatchLines, short_digest
 
 #: What would move a terminal's cursor, or name its window.
 ESCAPE = "\x1b]0;title\x07\x1b[2J"
@@ -149,10 +149,8 @@ def other_facts(store: Path, random: np.random.Generator) -> str:
         facts = json.loads(lines[at])
         which = json.dumps([facts.get("number"), facts.get("images")])
         told = _changed(facts, random)
-        place = BatchLines(path.parent, 2**20, 2**20)._place(facts.get("number", 0))
-        given = {name: value for name, value in facts.items() if name not in ("digest", "number")}
         if which == json.dumps([facts.get("number"), facts.get("images")]):  # else nobody could tell
-            facts["digest"] = _short(place + json.dumps(given))
+            facts["digest"] = digest_of_batch(path, facts)
         lines[at] = json.dumps(facts)
         path.write_text("\n".join(lines) + "\n")
     else:
@@ -164,10 +162,11 @@ def other_facts(store: Path, random: np.random.Generator) -> str:
     return f"{told} in {path.relative_to(store)}"
 
 
-def _short(text: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def digest_of_batch(path: Path, facts: Any) -> str:
+    """Return the digest that agrees with what a line of a file of batches says."""
+    place = BatchLines(path.parent, 2**20, 2**20)._place(facts.get("number", 0))
+    given = {name: value for name, value in facts.items() if name not in ("digest", "number")}
+    return short_digest(place + json.dumps(given))
 
 
 def _changed(facts: Any, random: np.random.Generator) -> str:

@@ -16,6 +16,16 @@ def h5(path: Path, fill: Callable[[h5py.File], object]) -> Path:
     return path
 
 
+def zero_heaps(path: Path) -> int:
+    """Zero a sector in each heap of texts, which keeps HDF5 busy for ever; return where the first one is."""
+    content = bytearray(path.read_bytes())
+    begins = [at for at in range(len(content)) if content.startswith(b"GCOL\x01\0\0\0", at)]
+    for begin in begins:
+        content[begin + 16 : begin + 512] = bytes(496)
+    path.write_bytes(content)
+    return begins[0]
+
+
 def hostile_h5(folder: Path) -> dict[str, Callable[[h5py.File], object]]:
     """Return what fills HDF5 files by what is wrong with them."""
     (folder / "secret.bin").write_bytes(b"secret!!" * 4)

@@ -205,7 +205,7 @@ import psutil
 warnings.simplefilter("ignore")
 import differentia as dif
 from differentia.stimuli.base import Fit
-import differentia.stimuli.sources
+import differentia.stimuli.tables
 fit = Fit((24, 32, 3))
 me = psutil.Process()
 def computed():
@@ -221,32 +221,34 @@ def watch():
             pass
         time.sleep(0.1)  # looking takes time itself
 threading.Thread(target=watch, daemon=True).start()
-for path in sys.argv[1:]:
+for path in sys.argv[2:]:
     begun = computed()
     said = ""
     try:
-        stimuli = dif.images(path)
-        for place in {0, len(stimuli) - 1}:
-            assert stimuli.load(place, fit).pixels.shape == fit.shape
+        found = getattr(dif, sys.argv[1])(path)
+        for stimuli in found.values() if isinstance(found, dict) else [found]:
+            for place in {0, len(stimuli) - 1}:
+                assert stimuli.load(place, fit).pixels.shape == fit.shape
     except dif.InputError as error:
         said = str(error)
         assert said.isprintable()
     print(path, f"{computed() - begun:.3f}", said, sep="\\t", flush=True)
-try:
-    from differentia.stimuli.guarded import _process
-    _process.end()
-except ImportError:
-    pass
+for name in ("guarded", "film_decoding", "table_files"):
+    sys.modules[f"differentia.stimuli.{name}"]._process.end()
 with open("/proc/self/status") as status:  # what getrusage has begins with what the parent took
     own = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 print(max(most, 1024 * own, 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) - taken)
 """
 
 
-def looked_at(paths: Sequence[Path], seconds: float) -> Looked:
-    """Decode files in a process of their own, which has to end well."""
+def looked_at(paths: Sequence[Path], seconds: float, take: str = "images") -> Looked:
+    """Decode files in a process of their own, which has to end well; what takes them is a public function."""
     done = subprocess.run(
-        [sys.executable, "-c", _LOOK, *paths], capture_output=True, text=True, timeout=seconds, check=False
+        [sys.executable, "-c", _LOOK, take, *paths],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Traceback" not in done.stderr  # libtiff writes its warnings there

@@ -9,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from helpers.hdf5_files import zero_heaps
 
 #: What a test may ask of a file that is whole.
 N_UNITS, N_SAMPLES = 3, 20
@@ -236,6 +237,11 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def _zeroed(path: Path) -> None:
+    made(with_spikes, lambda _: None, path)
+    zero_heaps(path)
+
+
 def _damaged(path: Path) -> None:
     """Write a file with a compressed column whose bytes are wrong; nothing but reading it tells."""
     with h5py.File(path, "w") as file:
@@ -342,6 +348,7 @@ MALFORMED: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("subject,session\n1,2\n"),
     "cut off": _cut,
     "damaged": _damaged,
+    "a damaged heap of texts": _zeroed,
     **{name: partial(made, with_spikes, edit) for name, edit in _OF_SPIKES.items()},
     **{name: partial(made, with_traces, edit) for name, edit in _OF_TRACES.items()},
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
@@ -83,14 +82,13 @@ networks = [
 """
 
 
-def what_changed(made: str, work: str = "", **environment: str) -> dict[str, list[object]]:
+def what_changed(made: str, work: str = "") -> dict[str, list[object]]:
     """Return what of a process is other than it was, once the package is imported and a network measured."""
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(made=made, work=work)],
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
         timeout=LONG,
     )
     changed: dict[str, list[object]] = json.loads(run.stdout.splitlines()[-1])

@@ -20,6 +20,7 @@ import shutil
 import signal
 import sys
 import time
+import types
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,11 @@ IMPORTED = (
     ),
     *("differentia.results.files", "differentia.results.tables", "helpers.networks"),
     *("differentia.system.locking", "google_crc32c", "h5netcdf", "psutil", "zarr", "zarr.codecs"),
+    # What a run imports only once it needs it, which takes half of its time.
+    *("differentia.cli.loading", "differentia.cli.measuring", "differentia.cli.output"),
+    *("differentia.networks.flow", "differentia.output.unchanged", "differentia.recording.parts"),
+    *("dask.array", "h5netcdf.legacyapi", "pandas", "pyarrow.pandas_compat", "rich.console", "scipy.stats"),
+    *("tomli_w", "xarray", "xarray.backends.h5netcdf_"),
 )
 
 #: The function of the command line that draws figures and report.
@@ -106,6 +112,8 @@ def serve() -> None:
         if "wait" in request:
             process, status = os.waitpid(request["wait"], 0 if request["hang"] else os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if process else None
+        elif "script" in request:
+            answer = _forked(functools.partial(_script, request))
         else:
             answer = _forked(functools.partial(_steps, request))
         _answer(answer)
@@ -138,6 +146,16 @@ def _in_child(work: Callable[[], int]) -> NoReturn:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os._exit(status)
+
+
+def _script(request: dict[str, Any]) -> int:
+    """Run a program in this process, whose main module it is; what it began ends with it, or is killed."""
+    os.setsid()
+    os.chdir(request["folder"])
+    _write_output("script")
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    exec(compile(request["script"], "program.py", "exec"), vars(main))
+    return 0
 
 
 def _steps(request: Request) -> int:
@@ -231,11 +249,16 @@ def _mount(source: bytes | None, target: Path, kind: bytes | None, flags: int, d
     return not libc.mount(source, bytes(target), kind, ctypes.c_ulong(flags), data or None)
 
 
-def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
-    """Run the command line in this process."""
+def _write_output(nth: int | str) -> None:
+    """Let this process write to files what it prints."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(f"{name}-{nth}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
+
+
+def _run(step: Step, nth: int, disk: Disk) -> NoReturn:
+    """Run the command line in this process."""
+    _write_output(nth)
     stages = os.open(f"stages-{nth}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     passes = 0
 
@@ -329,9 +352,11 @@ def _refuse_writes(event: str, given: tuple[Any, ...]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    import PIL.Image
     import torch
 
     torch.set_num_threads(1)
+    PIL.Image.init()  # its formats
     for imported in IMPORTED:
         importlib.import_module(imported)
     _answer("ready")

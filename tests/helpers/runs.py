@@ -163,6 +163,17 @@ class Runner:
         code = begun.wait()
         return Ended(code, begun.said)
 
+    def script(self, folder: Path, script: str) -> tuple[int, str, str]:
+        """Run a program; return its exit code and what it printed on stdout and stderr. It may not hang."""
+        pid, due = self._ask({"folder": str(folder), "script": script}), time.monotonic() + LONG
+        while (code := self._ask({"wait": pid, "hang": False})) is None and time.monotonic() < due:
+            time.sleep(0.01)
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)  # which it may have left
+        assert code is not None, "it hangs"
+        out, said = ((folder / f"{name}-script").read_text(encoding="utf-8") for name in ("stdout", "stderr"))
+        return code, out, said
+
     def run_steps(self, folder: Path, steps: Sequence[Step], size: int = 0) -> tuple[list[Ended], str]:
         """Run one after another on a disk of their own, and return how they ended, and what disk that was."""
         pid = self._ask(Request(folder=str(folder), steps=list(steps), size=size))

@@ -133,8 +133,17 @@ def seen(example: Example) -> tuple[dif.Network, np.ndarray, dict[str, np.ndarra
 
 def recorded(network: dif.Network, pixels: np.ndarray, kept: str, **options: Any) -> dict[str, np.ndarray]:
     """Return all units of each layer, in its shape."""
+    return in_shape(responses_of(network, pixels, kept, **options))
+
+
+def responses_of(network: dif.Network, pixels: np.ndarray, kept: str, **options: Any) -> dif.Responses:
+    """Return all units of each layer, as they are recorded."""
     options = {"units": "all", "layers": ":all", "views": False, "tokens": kept, **options}
-    responses = dif.record(network, {"images": pixels}, **options)
+    return dif.record(network, {"images": pixels}, **options)
+
+
+def in_shape(responses: dif.Responses) -> dict[str, np.ndarray]:
+    """Return what was recorded of each layer, in its shape."""
     return {
         layer.name: np.asarray(responses.values[layer.name][:, :]).reshape(-1, *layer.shape)
         for layer in responses.layers
@@ -152,11 +161,12 @@ def test_tokens_are_those_that_are_cut_by_hand(example: Example) -> None:
             with pytest.raises(dif.InputError, match="has no class token"):
                 network.look(tokens=kept)
             continue
-        found = recorded(network, pixels, kept)
+        responses = responses_of(network, pixels, kept)
+        found = in_shape(responses)
         cut = {name: example.cut(values[name], kept) for name in found}
         held = [name for name, expected in cut.items() if expected is not None]
         assert len(held) > 10
-        assert [layer.name for layer in network.layers if layer.tokens] == held
+        assert [layer.name for layer in responses.layers if layer.tokens] == held
         for name, expected in cut.items():
             expected = values[name] if expected is None else expected
             scale = np.abs(values[name]).max()
@@ -303,8 +313,9 @@ def test_channels_that_are_not_known(graphs: str, monkeypatch: pytest.MonkeyPatc
     """Where operations are not followed, blocks hold tokens by the shapes of layers that are known."""
     monkeypatch.setenv(GRAPHS, graphs)
     network, pixels, values = seen(EXAMPLES[0])
-    found = recorded(network, pixels, "class", layers=["blocks.?/"])
-    assert {layer.name: layer.n_channels for layer in network.layers}["blocks.0"] == 24
+    responses = responses_of(network, pixels, "class", layers=["blocks.?/"])
+    found = in_shape(responses)
+    assert {layer.name: layer.n_channels for layer in responses.layers}["blocks.0"] == 24
     for name in ("blocks.0", "blocks.1"):
         np.testing.assert_allclose(found[name], values[name][:, 0], atol=1e-4)
 

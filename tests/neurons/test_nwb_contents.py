@@ -21,6 +21,7 @@ TOLD = {
     "empty": r"can't be read as NWB \(it is empty\)",
     "text": r"can't be read as NWB \(it is text\)",
     "cut off": r"can't be read as NWB \(.*truncated file.*\); it may be cut off or damaged",
+    "a damaged heap of texts": r"can't be read as HDF5 \(a heap of texts at byte [\d,]+ is damaged\); use",
     "damaged": r"/units/spike_times can't be read \(.*\); it may be cut off or damaged",
     "no NWB": "is an HDF5 file, and no NWB file: it names no nwb_version",
     "NWB 1": "is of NWB '1.0.6'; only NWB 2 is read",

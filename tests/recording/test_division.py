@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -19,6 +20,7 @@ from differentia.recording.division import (
     digest_of,
     from_facts,
     part_of,
+    require_few,
 )
 
 
@@ -41,6 +43,22 @@ def test_only_sets_that_are_what_they_were() -> None:
 def test_names_and_their_order_make_the_digest() -> None:
     """Names with anything in them are not taken for others."""
     assert len({digest_of(names) for names in (["a", "b"], ["b", "a"], ["a", "b", ""], ['a", "b'])}) == 4
+
+
+@pytest.mark.parametrize("count", [0, 1, 9_999, 10_000, 10_001, 20_000])
+def test_the_digest_is_of_all_names_at_once(count: int) -> None:
+    """As stores have it, however many are written as JSON at a time."""
+    names = [f'{number} "ü' for number in range(count)]
+    assert digest_of(tuple(names)) == hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
+
+
+def test_images_in_all_sets_are_counted() -> None:
+    """As many as a division may have, which is read again, and not one more."""
+    most = 2**24
+    require_few({"a": range(most - 5), "b": range(5)})
+    told = r"^there are 16,777,217 images, 16,777,211 of them in set 'a'; expected at most 16,777,216 in all"
+    with pytest.raises(dif.InputError, match=told):
+        require_few({"a": range(most - 5), "b": range(6)})
 
 
 @given(st.lists(st.sets(st.integers(0, 40), min_size=1), max_size=5))

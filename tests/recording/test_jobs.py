@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from differentia.errors import StorageError
 from differentia.networks.base import Network
 from differentia.networks.load import load_network
 from differentia.networks.origin import Origin
 from differentia.recording import jobs
 from differentia.recording.division import Promised, digest_of
-from differentia.recording.jobs import Job, Work, images_in_words, open_job
+from differentia.recording.jobs import Job, Work, given_out, images_in_words, open_job, read_job
 from differentia.recording.passes import Task
 from differentia.stimuli.presentation import as_sets
 from differentia.stimuli.written import written_sets
@@ -99,3 +104,45 @@ def test_a_network_that_was_loaded_beforehand(monkeypatch: pytest.MonkeyPatch) -
     assert loaded == ["digits"] * 3
     jobs._load_beforehand("one", "no such network", {}, "")
     assert not jobs._beforehand
+
+
+class Told:
+    """A cluster of which nobody tells anything."""
+
+    @contextmanager
+    def told(self, topic: str) -> Iterator[dict[int, int]]:
+        yield {}
+
+
+def test_a_job_is_what_was_written(tmp_path: Path) -> None:
+    """Its name is the digest of its file: what else lies there is not read, and a pipe is not waited for."""
+    job = Job("net", Origin("digits", {}), {"a": "noise:2"}, {"a": "x"}, {"seed": 3}, 1, None, "", {}, {})
+    with given_out(Told(), job, tmp_path):  # type: ignore[arg-type]
+        (path,) = (tmp_path / "jobs").glob("*.json")
+        name, content = path.stem, path.read_bytes()
+        assert name == hashlib.sha256(content).hexdigest()[:32]
+        assert read_job(tmp_path, name) == job
+        other = content.replace(b"digits", b"planted:make")
+        no_file = "it is a link, or no file that was written here"
+        harm: list[tuple[Callable[[], object], str]] = [
+            (lambda: path.write_bytes(other), "it is not what was written there"),
+            (lambda: path.symlink_to(tmp_path / "kept"), no_file),
+            (lambda: os.mkfifo(path), no_file),
+            (lambda: path.write_bytes(b"") or os.truncate(path, 2**31), no_file),
+            (lambda: None, "No such file or directory"),
+        ]
+        (tmp_path / "kept").write_bytes(content)
+        for do, reason in harm:
+            path.unlink(missing_ok=True)
+            do()
+            told = (
+                rf"{name}\.json: can't be read on the worker's host .* \({reason}\); choose a folder that all"
+            )
+            with pytest.raises(StorageError, match=told):
+                read_job(tmp_path, name)
+    for content in (b"[]", b"{}", b'{"network": 3}', json.dumps({**job._asdict(), "more": 1}).encode()):
+        name = hashlib.sha256(content).hexdigest()[:32]
+        (tmp_path / "jobs").mkdir(exist_ok=True)
+        (tmp_path / "jobs" / f"{name}.json").write_bytes(content)
+        with pytest.raises(StorageError, match=r"can't be read on the worker's host"):
+            read_job(tmp_path, name)

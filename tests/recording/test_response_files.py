@@ -13,6 +13,8 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
+from helpers.hdf5_files import zero_heaps
+from scipy.io import netcdf_file
 
 import differentia as dif
 from differentia.recording import response_files
@@ -351,6 +353,37 @@ def test_damaged_files(tmp_path: Path, damage: Callable[[Path], None]) -> None:
             read_responses(tmp_path / name)
         assert "\n" not in str(caught.value)
         assert str(caught.value).count(str(tmp_path / name)) == 1
+
+
+def test_a_damaged_heap(tmp_path: Path) -> None:
+    """HDF5 would not come to an end with it: the file is refused at once."""
+    path = tmp_path / "a.nc"
+    write(two().assign_attrs(about="a text"), path)
+    read_responses(path)
+    zero_heaps(path)
+    with pytest.raises(dif.InputError, match=rf"^{path}: can't be read as HDF5 \(a heap of texts at byte"):
+        read_responses(path)
+
+
+def test_an_old_netcdf_file_is_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that becomes shorter would end the process; and no more is read than fits into memory."""
+    path = tmp_path / "classic.nc"
+    write(two(), path, engine="scipy")
+    seen = []
+    opened = netcdf_file.__init__
+
+    def note(self: Any, *args: Any, **options: Any) -> None:
+        opened(self, *args, **options)
+        seen.append((self.use_mmap, *(variable.data.nbytes for variable in self.variables.values())))
+
+    monkeypatch.setattr(netcdf_file, "__init__", note)
+    read_responses(path)
+    looked_at, read = seen
+    assert (looked_at[0], read[0]) == (True, False)
+    monkeypatch.setattr(response_files, "free_memory", lambda: sum(looked_at[1:]) - 1)
+    with pytest.raises(dif.InputError, match=rf"^{path}: .* are free"):
+        read_responses(path)
+    assert [mapped for mapped, *_ in seen] == [True, False, True]
 
 
 class Payload:

@@ -28,8 +28,21 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
             for columns in (slice(0, 3), np.array([0, 2])):
                 np.testing.assert_array_equal(there[5:20, columns], values[name][5:20, columns])
     assert [*tmp_path.iterdir()] == []
-    with pytest.raises(dif.StorageError, match=r"0.npy: can't be read here .*; let all workers see"):
+    with pytest.raises(dif.StorageError, match=r"/0: can't be read here .*; let all workers see"):
         written["a"][0:1, slice(0, 1)]
+
+
+def test_a_file_that_becomes_shorter(tmp_path: Path) -> None:
+    """Is an error for the numbers that it has lost, and does not end the process."""
+    values = RNG.random((50, 900))
+    with saved({"a": values}, tmp_path) as written:
+        file = next(tmp_path.glob("*/0"))
+        os.truncate(file, values[:40].nbytes)
+        np.testing.assert_array_equal(written["a"][0:40, slice(0, 900)], values[:40])
+        with pytest.raises(
+            dif.StorageError, match=r"/0: can't be read here \(it ends before its last number"
+        ):
+            written["a"][39:41, slice(0, 1)]
 
 
 def test_what_can_not_be_removed_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -17,8 +19,11 @@ import av
 import h5py
 import numpy as np
 import PIL.Image
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers.film_files import KINDS, film
+from helpers.hostile_films import FILMS, mp4
 from helpers.hostile_images import BOMBS, looked_at, of_scans
 from helpers.image_samples import SAMPLES, mutated
 from helpers.limits import memory_left, said, within
@@ -26,7 +31,7 @@ from helpers.tries import Rows, bounded
 
 import differentia as dif
 from differentia.errors import UnreadableImageError
-from differentia.stimuli import guarded
+from differentia.stimuli import film_decoding, guarded
 from differentia.stimuli.base import Fit
 from differentia.stimuli.usual import is_usual
 
@@ -214,7 +219,7 @@ def test_arrays_that_are_cut_off(tmp_path: Path, order: str, tried: Tried) -> No
 @pytest.mark.parametrize("ending", [".npy", ".h5"])
 @ROWS.row(
     "30 million images of two pixels in an array",
-    "Listed in less than 20 MB; each is read when it is shown",
+    "Listed in less than 20 MB, and each can be read; a recording of so many is refused, in as little",
 )
 def test_many_tiny_images(tmp_path: Path, ending: str, tried: Tried) -> None:
     """Their names, which would take 2 GB, are made when they are asked for."""
@@ -225,12 +230,14 @@ def test_many_tiny_images(tmp_path: Path, ending: str, tried: Tried) -> None:
     else:
         with h5py.File(path, "w") as file:
             file["x"] = np.zeros((count, 1, 2), np.uint8)
-    dif.images(path)  # what is imported
+    _ = dif.images(path), dif.record  # what is imported
     tracemalloc.start()
     try:
         stimuli = dif.images(path)
         assert (len(stimuli), stimuli.names[-1]) == (count, str(count - 1))
         assert stimuli.load(count - 1, FIT).pixels.shape == FIT.shape
+        with pytest.raises(dif.InputError, match=r"there are 30,000,000 images.*; expected at most"):
+            dif.record("digits", {"a": stimuli})
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -343,6 +350,144 @@ def test_large_frames(tmp_path: Path, tried: Tried) -> None:
         dif.images(path)
     assert path.name in said(caught.value)
     tried()
+
+
+@pytest.mark.parametrize("name", bounded(list(FILMS), 1))
+@ROWS.row(
+    "Films of up to 3 MB that declare millions of frames, frames that last for decades, a hundred thousand "
+    "edits or scans",
+    "Each is read, or refused by its name, in less than 10 s of computing and 1.5 GB",
+)
+def test_films_that_declare_much(tmp_path: Path, name: str, tried: Tried) -> None:
+    """They are looked through in a process that is given up."""
+    path = tmp_path / "a.mp4"
+    make, told = FILMS[name]
+    path.write_bytes(make())
+    assert path.stat().st_size < 3_500_000
+    looked = looked_at([path], 120)
+    (outcome,) = looked.outcomes
+    assert outcome.said.startswith(f"{path}: ")
+    assert told in outcome.said
+    assert outcome.seconds < MOST_SECONDS
+    assert looked.memory < MOST_MEMORY
+    tried()
+
+
+def of_a_row_again_and_again(path: Path) -> None:
+    """Write a table of 20 million rows, which takes as little as one row does, in 120 kB."""
+    same = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000_000, np.int8)), pa.array(["a.png"]))
+    pq.write_table(pa.table({"path": same, "set": same}), path)
+
+
+def of_a_long_text(path: Path) -> None:
+    """Write a table that says a text of a megabyte 20,000 times, in 20 kB."""
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, np.int8)), pa.array(["a" * 1_000_000]))
+    short = ["a.png"] * 20_000
+    pq.write_table(pa.table({"path": short, "set": short, "text": text}), path, compression="gzip")
+
+
+def of_columns(path: Path) -> None:
+    """Write a table of 300,000 columns."""
+    path.write_bytes(b"path,set" + b",x" * 300_000 + b"\na.png,a\n")
+
+
+#: Tables: their endings, what makes them, and what is said of each.
+TABLES: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "1 TB of nothing": (".csv", lambda path: sparse(path, b"path,set\n", 2**40), "holds 1.1 TB; expected at"),
+    "a long text": (".parquet", of_a_long_text, "it takes more than 1.2 GB of memory"),
+    "300,000 columns": (".csv", of_columns, "it took longer than 7.3 s"),
+    "a row again and again": (".parquet", of_a_row_again_and_again, "(it |declares 20,000,000 rows in "),
+}
+
+
+@pytest.mark.parametrize("name", bounded(list(TABLES), 2))
+@ROWS.row(
+    "Tables with holes of up to 1 TB; of 300,000 columns; that say a text, or a row, again and again",
+    "Refused, by their name, in less than 10 s of computing and 1.5 GB",
+)
+def test_tables(tmp_path: Path, name: str, tried: Tried) -> None:
+    """They are tried in a process that is given up, before they are read in this one."""
+    ending, make, told = TABLES[name]
+    path = tmp_path / f"table{ending}"
+    make(path)
+    looked = looked_at([path], 120, take="sets_from")
+    (outcome,) = looked.outcomes
+    assert re.match(rf"{path}: .*{told.replace('(', '[(]')}", outcome.said)
+    assert outcome.seconds < MOST_SECONDS
+    assert looked.memory < MOST_MEMORY
+    tried()
+
+
+def of_black_images(path: Path) -> None:
+    """Write 13 images of 80 megapixels as what they shrink to: a gigabyte to one of its megabytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x.npy", "w") as file:
+        file.write(header("(13, 9000, 9000)"))
+        for _ in range(13):
+            file.write(bytes(9000 * 9000))
+
+
+def of_a_chunk(path: Path) -> None:
+    """Write a chunk of a gigabyte that is not there, beside as much as it could be made of."""
+    with h5py.File(path, "w") as file:
+        shape = (13, 9000, 9000)
+        file.create_dataset("x", shape, np.uint8, chunks=shape, compression="gzip")
+        file["other"] = PIXELS.repeat(1000)
+
+
+def of_black_members(path: Path) -> None:
+    """Write files that are no images, of more than a gigabyte."""
+    with tarfile.open(path, "w:xz", preset=0) as tar:
+        about = tarfile.TarInfo("a.bin")
+        about.size = 1_100_000_000
+        with Path("/dev/zero").open("rb") as zeros:
+            tar.addfile(about, zeros)
+
+
+#: Arrays and archives: their endings, what makes them, and what is said of each.
+PACKED: dict[str, tuple[str, Callable[[Path], object], str]] = {
+    "a chunk": (".h5", of_a_chunk, "is stored in chunks of 1.05 GB, in a file of 2.31 MB"),
+    "an array": (".npz", of_black_images, "it unpacks 1.02 MB to 1.05 GB"),
+    "members": (".tar.xz", of_black_members, " kB unpack to more than 1 GB"),
+}
+
+
+@pytest.mark.parametrize("name", bounded(list(PACKED), 1))
+@ROWS.row(
+    "Arrays and archives that unpack to a gigabyte, and to more than 100 times their size",
+    "Refused, by their name; the message says what to do if you trust them",
+)
+def test_packed(tmp_path: Path, name: str, tried: Tried) -> None:
+    """What has to be unpacked whole may fill the memory, or the disk."""
+    ending, make, told = PACKED[name]
+    path = tmp_path / f"a{ending}"
+    make(path)
+    assert path.stat().st_size < 3_000_000
+    looked = looked_at([path], 120)
+    (outcome,) = looked.outcomes
+    assert outcome.said.startswith(f"{path}")
+    assert told in outcome.said
+    assert "if you trust it" in outcome.said
+    assert outcome.seconds < MOST_SECONDS
+    assert looked.memory < 300_000_000
+    tried()
+
+
+@ROWS.row("A film of more frames than are looked through", "Refused; the message says how many may be")
+def test_too_many_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried: Tried) -> None:
+    """One less is read; one that lasts for centuries has too many times, unless some are asked for."""
+    path = film(tmp_path / "a", "mov", 20)
+    monkeypatch.setattr(film_decoding, "MOST_PACKETS", 20)
+    assert json.loads(film_decoding.answer(os.fsencode(path), b"")[0])["error"] == ""
+    monkeypatch.setattr(film_decoding, "MOST_PACKETS", 19)
+    told = json.loads(film_decoding.answer(os.fsencode(path), b"")[0])["error"]
+    assert told == f"{path}: declares more than 19 frames; cut it into shorter films"
+    path = tmp_path / "b.mp4"
+    path.write_bytes(mp4(bytes(4000), 1000, 1, delta=2**31 - 1))
+    with pytest.raises(dif.InputError, match="asks for 214,748,364,700 images") as caught:
+        dif.images(f"{path}?fps=0.1")
+    assert said(caught.value)
+    assert len(dif.images(f"{path}?fps=0.1&stop=100")) == 10
+    tried(2)
 
 
 @pytest.mark.parametrize("kind", bounded(list(KINDS), 1))

@@ -18,6 +18,7 @@ import keras
 import pytest
 import torch
 from helpers.attempts import in_bounds, refused
+from helpers.hdf5_files import zero_heaps
 from helpers.strange_networks import KINDS, LINEAR, SHOWN, changed, write_all
 from helpers.tries import Rows, bounded
 from safetensors.torch import load_file, save_file
@@ -63,10 +64,10 @@ def weights(path: Path) -> list[str]:
 
 
 def compressed(source: Path, path: Path) -> None:
-    """Have a storage of 300 MB in 300 kB."""
+    """Have a storage of 150 MB in 150 kB."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
-            new.writestr(name, bytes(300_000_000) if name.endswith("data/0") else old.read(name))
+            new.writestr(name, bytes(150_000_000) if name.endswith("data/0") else old.read(name))
 
 
 def overlapping(source: Path, path: Path) -> None:
@@ -209,6 +210,33 @@ def test_compressed_weights_of_keras(whole: Path, tmp_path: Path, tried: Tried, 
     assert ended.code == 2
     assert "declares 800,000,000 bytes of data" in ended.text
     assert ended.grown < 100_000_000
+    tried()
+
+
+@ROWS.row(
+    "Keras's weights, as `.h5` or in a `.keras` file, in which a sector of a heap of texts is zeros, which "
+    "keeps HDF5 busy for ever",
+    "One line, at once",
+)
+@pytest.mark.parametrize("name", ["w.weights.h5", "m.keras"])
+def test_zeroed_heaps(whole: Path, tmp_path: Path, tried: Tried, name: str) -> None:
+    """The type of a weight, which Keras looks at, is a text."""
+    weights = tmp_path / "w.weights.h5"
+    shutil.copy(whole / "keras.weights.h5", weights)
+    with h5py.File(weights, "r+") as file:
+        file["layers/dense/vars/0"].attrs["dtype"] = "float32"
+    for damaged in (False, True):
+        begin = zero_heaps(weights) if damaged else 0
+        rewritten(
+            whole / "model.keras",
+            tmp_path / "m.keras",
+            lambda name, old: weights.read_bytes() if name == "model.weights.h5" else old,
+        )
+        ended = in_bounds(
+            *KINDS["keras.weights.h5" if name.endswith("h5") else "model.keras"][1](tmp_path / name)
+        )
+        assert ended.code == 2 * damaged
+        assert f"(a heap of texts at byte {begin:,} is damaged)" in ended.text or not damaged
     tried()
 
 

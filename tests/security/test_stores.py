@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from helpers.changed_stores import ESCAPE, change_store
+from helpers.changed_stores import ESCAPE, change_store, digest_of_batch
 from helpers.networks import factory
 from helpers.tries import Rows, bounded
 
@@ -33,6 +34,11 @@ ROWS = Rows("Stores of responses")
 
 #: In seconds: what takes longer is taken for a hang.
 LONG = 60
+
+CHANGED_AT_RANDOM = (
+    "Bytes, files, names, links and what JSON says changed at random, there with digests that agree, but "
+    "for which image is which"
+)
 
 RNG = np.random.default_rng(0)
 IMAGES = {
@@ -106,7 +112,7 @@ def tree(folder: Path) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize("nth", bounded(range(0, 300, 20), 0))
 @ROWS.row(
-    "Bytes, files, names, links and what is said in JSON changed at random",
+    CHANGED_AT_RANDOM,
     "The same bits, or one line; nothing outside is read through a link, or written",
 )
 def test_changed_stores(nth: int, whole: Whole, tmp_path: Path, tried: Any) -> None:
@@ -115,7 +121,7 @@ def test_changed_stores(nth: int, whole: Whole, tmp_path: Path, tried: Any) -> N
 
 
 @ROWS.row(
-    "Bytes, files, names, links and what is said in JSON changed at random",
+    CHANGED_AT_RANDOM,
     "The same bits, or one line; nothing outside is read through a link, or written",
 )
 def test_some_changed_stores(whole: Whole, tmp_path: Path, tried: Any) -> None:
@@ -140,6 +146,30 @@ def try_changed(numbers: range, whole: Whole, folder: Path) -> None:
             assert_same(found, whole.result)
         assert tree(store.parent / "outside") == outside, how
         shutil.rmtree(store.parent, ignore_errors=True)
+
+
+@ROWS.row(
+    "Which images a batch has, with a digest that agrees",
+    "Believed: who can write that can write other responses, too, and nobody could tell",
+)
+def test_other_images_in_a_batch(whole: Whole, tmp_path: Path, tried: Any) -> None:
+    """Without such a digest, the images are recorded again."""
+    for forged in (False, True):
+        store = tmp_path / str(forged) / "s"
+        shutil.copytree(whole.store, store)
+        (path,) = store.glob("recordings/*/batches/0.jsonl")
+        first, *others = path.read_text().splitlines()
+        facts = json.loads(first)
+        del facts["images"][1]  # the responses to it are taken for those to the next
+        if forged:
+            facts["digest"] = digest_of_batch(path, facts)
+        path.write_text("\n".join([json.dumps(facts), *others]) + "\n")
+        found = told(lambda at=store: measure(at))  # type: ignore[misc]
+        assert not isinstance(found, str)
+        same = found["differentiation"] == whole.result["differentiation"]
+        assert same.sel(set="b").all()
+        assert same.sel(set="a").all() != forged
+        tried(forged)
 
 
 def as_link(path: Path, outside: Path) -> None:

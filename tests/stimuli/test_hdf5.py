@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 import psutil
 import pytest
-from helpers.hdf5_files import h5, hostile_h5
+from helpers.hdf5_files import h5, hostile_h5, zero_heaps
 from helpers.image_files import RGB
 
 import differentia as dif
@@ -93,6 +94,34 @@ def test_which_dataset(tmp_path: Path) -> None:
         dif.images(path)
     with pytest.raises(dif.InputError, match=r"a\.h5: holds no dataset 'x', and none of images: cube \(4"):
         dif.images(f"{path}?dataset=x")
+
+
+def test_a_damaged_heap(tmp_path: Path) -> None:
+    """HDF5 would not come to an end with it: the file is refused when it is opened."""
+
+    def fill(file: h5py.File) -> None:
+        several(file)
+        layout = h5py.VirtualLayout((12,), "i8")
+        layout[:] = h5py.VirtualSource(".", "labels", (12,))
+        file.create_virtual_dataset("more", layout)
+
+    path = h5(tmp_path / "a.h5", fill)
+    assert hashes(f"{path}?dataset=train/images") == hashes(ARRAY)
+    zero_heaps(path)
+    with pytest.raises(dif.InputError, match=r"a\.h5: can't be read as HDF5 \(a heap of texts at byte"):
+        dif.images(f"{path}?dataset=train/images")
+
+
+def test_an_array_that_is_cut_off(tmp_path: Path) -> None:
+    """Meanwhile: its images are no zeros."""
+    array = np.random.default_rng(4).integers(0, 256, (4, 200, 200), dtype=np.uint8)
+    path, fit = h5(tmp_path / "a.h5", lambda file: file.create_dataset("x", data=array)), Fit((200, 200, 1))
+    stimuli = dif.images(path)
+    assert np.array_equal(stimuli.load(0, fit).pixels[..., 0], array[0])
+    os.truncate(path, path.stat().st_size - 1)
+    assert np.array_equal(stimuli.load(1, fit).pixels[..., 0], array[1])
+    with pytest.raises(dif.InputError, match=r"a\.h5: image 3 can't be read \(it ends at byte [\d,]+, and"):
+        stimuli.load(3, fit)
 
 
 def test_frames_of_a_film(tmp_path: Path) -> None:

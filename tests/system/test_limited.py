@@ -68,7 +68,7 @@ def test_it_is_given_up(process: LimitedProcess) -> None:
     assert time.process_time() - begun < 1
     second = ask(process, b"")[0]
     assert second != first
-    with pytest.raises(GivenUpError, match=r"^ended the process that decodes it, with code -11$"):
+    with pytest.raises(GivenUpError, match=r"^ended the process that reads it, with code -11$"):
         ask(process, b"crash")
     assert ask(process, b"")[0] not in (first, second)
 

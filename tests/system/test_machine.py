@@ -13,6 +13,7 @@ import pytest
 import differentia as dif
 from differentia.system.machine import (
     free_memory,
+    is_bomb,
     memory_budget,
     parse_size,
     untouched_array,
@@ -210,3 +211,11 @@ def test_untouched_arrays_take_memory_as_they_are_written() -> None:
     assert resident() - before < 10 * 2**20
     with pytest.raises(MemoryError, match="no memory for an array of 563 TB"):
         untouched_array((2**46,), np.float64)
+
+
+def test_what_is_made_to_fill_a_memory() -> None:
+    """What is neither little nor in proportion to its size."""
+    assert not is_bomb(1_000_000_000, 1)
+    assert is_bomb(1_000_000_001, 1)
+    assert not is_bomb(2_000_000_000, 20_000_000)
+    assert is_bomb(2_000_000_001, 20_000_000)

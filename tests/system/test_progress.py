@@ -164,6 +164,34 @@ with shown_progress() as report:
     assert frames(shown.rpartition("\x1b[?25h")[2])[-1] == "KeyboardInterrupt"
 
 
+def test_a_bar_of_a_command() -> None:
+    """It is drawn; what others print, meanwhile and afterwards, stands above and below it, printable."""
+    code = r"""
+import sys
+from differentia.system.progress import shown_progress
+from differentia.system.terminal import printable_streams
+with printable_streams():
+    with shown_progress() as report:
+        report(32, 400, "recording cats")
+        print("above\x1b[2J", file=sys.stderr)
+        report(33, 400, "recording cats")
+    print("below\x1b[2J", file=sys.stderr)
+    with shown_progress() as report:
+        report(1, 7, "measuring")
+"""
+    shown, _ = on_terminal(code)
+    bars = frames(shown)
+    for stage in (
+        r"recording cats .* 32/400 images",
+        r"recording cats .* 33/400",
+        r"measuring .* 1/7 layers",
+    ):
+        assert any(re.match(stage, line) for line in bars), shown
+    assert bars.count(r"above\u001b[2J") == bars.count(r"below\u001b[2J") == 1
+    assert shown.count(r"\u001b") == 2
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 2
+
+
 def test_one_bar_at_a_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Of calls in several threads; when the first is done, there is room for another, also after an error."""
     seen = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from differentia.errors import InputError
 from differentia.experiment.options import N_UNITS, MeasureOptions
+from differentia.recording.division import require_few
 from differentia.recording.options import RecordOptions, checked_map_images
 from differentia.recording.units import unit_kind
 from differentia.results.references import require_references
@@ -21,6 +22,7 @@ def check_measurement(
     counts_of(options, recording)
     require_fitting(options, recording.units, sets)
     stimuli = as_sets(sets, seed=recording.seed, follow_links=recording.follow_links)
+    require_few(stimuli)
     checked_map_images(recording.map_images, max(map(len, stimuli.values())) if recording.maps else None)
     return stimuli
 

@@ -91,9 +91,7 @@ def _plain_archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, int]]:
     try:
         with zipfile.ZipFile(path) as archive:
             _require_known_members(archive, os.path.getsize(path))
-            weights = archive.getinfo(WEIGHTS_MEMBER)
-            with archive.open(weights) as file:
-                held = require_plain_hdf5(file, f"{path}: {WEIGHTS_MEMBER}", size=weights.file_size)
+            held = require_plain_hdf5(archive.read(WEIGHTS_MEMBER), f"{path}: {WEIGHTS_MEMBER}")
             _require_compact(held, path)
             yield archive, held
     except (InputError, MemoryError):

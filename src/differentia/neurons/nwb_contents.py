@@ -18,7 +18,7 @@ from differentia.neurons.dynamic_tables import Coded, Table
 from differentia.neurons.recording import AREA, START, STOP
 from differentia.neurons.stored import StoredFile
 from differentia.system.file_kinds import HDF5, head_of
-from differentia.system.hdf5 import require_own_data, unreadable_hdf5
+from differentia.system.hdf5 import open_hdf5, require_own_data, unreadable_hdf5
 from differentia.system.zarr_folders import METADATA
 
 #: Groups of an NWB file in which series lie.
@@ -76,11 +76,9 @@ class Contents:
 
 def contents_of_file(path: Path, where: str) -> Contents:
     """Return what a file holds, once it is known that all of it lies in it."""
-    import h5py
-
     _require_file(path, where)
     try:
-        with h5py.File(path, "r") as opened:
+        with open_hdf5(path, where) as opened:
             require_own_data(opened, where)
             _require_version(opened, where)
             return _File(opened, StoredFile(path, where), where).contents()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from differentia.errors import InputError, in_one_line
-from differentia.system.hdf5 import require_plausible_size
+from differentia.system.hdf5 import open_hdf5, require_plausible_size
 from differentia.system.machine import free_memory, written_size
 from differentia.system.open_files import KeptOpen
 
@@ -35,7 +35,7 @@ class StoredFile:
 
     def __init__(self, path: Path, where: str) -> None:
         self.path, self.where = path, where
-        self._file = KeptOpen(lambda: _Opened(path))
+        self._file = KeptOpen(lambda: _Opened(path, where))
 
     def dataset(self, found: Any) -> StoredDataset:
         """Return a dataset of the file, which is open, as what can be read later."""
@@ -109,10 +109,8 @@ class StoredDataset:
 class _Opened:
     """An open file, and the datasets that were read of it, whose chunks are kept."""
 
-    def __init__(self, path: Path) -> None:
-        import h5py
-
-        self._file = h5py.File(path, "r", rdcc_nbytes=CACHE)
+    def __init__(self, path: Path, where: str) -> None:
+        self._file = open_hdf5(path, where, rdcc_nbytes=CACHE)
         self._datasets: dict[str, Any] = {}
 
     def __getitem__(self, place: str) -> Any:

@@ -14,7 +14,6 @@ import pickle
 import queue
 import signal
 import tempfile
-import threading
 import time
 import uuid
 import warnings
@@ -24,10 +23,18 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from differentia.errors import DifferentiaError, InputError, RecordingError, StorageError, in_one_line
+from differentia.errors import (
+    DifferentiaError,
+    InputError,
+    RecordingError,
+    StorageError,
+    in_one_line,
+    without_warnings,
+)
 from differentia.system.files import user_path
 from differentia.system.machine import memory_budget, usable_cores
 from differentia.system.showing import listed
+from differentia.system.turns import in_turn, lock
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -280,14 +287,17 @@ def tell(topic: str, task: int, number: int) -> None:
 _WORKER = "_differentia_worker"
 
 #: Held by the one task that this process, a worker, does: others of its threads wait.
-_doing_a_task = threading.Lock()
+_doing_a_task = lock()
 
 
 def _alone(function: Callable[..., Found], *arguments: Any) -> Found:
-    """Return what a function makes of arguments, when no other task is done in this process."""
+    """Return what a function makes of arguments, when no other task is done in this process.
+
+    What it would warn of, its client does.
+    """
     from distributed import get_worker
 
-    with _doing_a_task:
+    with _doing_a_task, without_warnings():
         try:
             return function(*arguments)
         except Exception as error:
@@ -426,7 +436,7 @@ def scheduler_at(address: str, *, debug: bool = False) -> Iterator[Client]:
     if not debug:
         _silence_dask()
     try:
-        with warnings.catch_warnings():
+        with in_turn(), warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is looked at by workers
             client = Client(address, timeout=ANSWER)
     except (OSError, ValueError, TypeError) as error:

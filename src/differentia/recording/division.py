@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -25,6 +25,9 @@ LEAST_IN_A_TASK = 16
 
 #: Images of a division, at most: so that a small file can't fill the memory with their numbers.
 MOST_IMAGES = 2**24
+
+#: Names that are written as JSON at once.
+_NAMES_AT_ONCE = 10_000
 
 
 class Part(NamedTuple):
@@ -54,6 +57,17 @@ def part_of(given: Any) -> Part:
     if not whole or len(numbers) != 2 or not 1 <= numbers[0] <= numbers[1]:
         raise InputError(f"the part is {given!r}; expected I/N, such as 3/10 for the third of ten parts")
     return Part(*numbers)
+
+
+def require_few(sets: Mapping[str, Sized]) -> None:
+    """Raise an error for more images in all sets than are recorded at a time, before their names are made."""
+    counts = {name: len(images) for name, images in sets.items()}
+    if (total := sum(counts.values())) > MOST_IMAGES:
+        largest = max(counts, key=counts.__getitem__)
+        raise InputError(
+            f"there are {total:,} images, {counts[largest]:,} of them in set {largest!r}; expected at most "
+            f"{MOST_IMAGES:,} in all: take fewer, or measure some of the sets at a time"
+        )
 
 
 def batches_of_a_task(batches: int, parts: int, size: int) -> int:
@@ -115,8 +129,13 @@ class Division:
 
 
 def digest_of(names: Sequence[str]) -> str:
-    """Return what tells images in this order from others, by their names."""
-    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:16]
+    """Return what tells images in this order from others, by their names: the hash of these as JSON."""
+    found = hashlib.sha256(b"[")
+    for start in range(0, len(names), _NAMES_AT_ONCE):
+        some = json.dumps(list(names[start : start + _NAMES_AT_ONCE]))
+        found.update((", " * bool(start) + some[1:-1]).encode())
+    found.update(b"]")
+    return found.hexdigest()[:16]
 
 
 def as_facts(division: Division) -> dict[str, Any]:

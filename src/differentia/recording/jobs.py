@@ -1,6 +1,7 @@
 """A job: what other processes need to know to record images into a store, written into the store itself.
 
-Tasks name the store, the job and a number. So they stay small, and a process reads a job once.
+Tasks name the store, the job and a number. So they stay small, and a process reads a job once. A job's name
+is the digest of its file: whoever can write into the store can't have workers load something else.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import re
 import socket
 import time
@@ -37,6 +39,7 @@ from differentia.system.files import written_whole
 from differentia.system.locking import held
 from differentia.system.machine import memory_budget
 from differentia.system.progress import Progress
+from differentia.system.regular import opened
 from differentia.system.showing import counted
 
 logger = logging.getLogger(__name__)
@@ -46,6 +49,9 @@ Found = TypeVar("Found")
 #: In seconds: how long a task takes.
 OF_A_TASK = 120.0
 
+
+#: In bytes: the paths of ten million images are fewer.
+MOST_BYTES = 2**30
 
 #: Before the network was looked at.
 NOT_KNOWN: Mapping[str, Any] = MappingProxyType({})
@@ -125,11 +131,17 @@ def read_job(store: Path, name: str) -> Job:
     Raises
     ------
     StorageError
-        It is not there: this machine does not see the store, or does not see it yet.
+        It is not there, or another file is: this machine does not see the store, or does not see it yet.
     """
     path = store / JOBS / f"{name}.json"
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        with opened(path) as file:
+            if file is None or os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise ValueError("it is a link, or no file that was written here")
+            content = file.read()
+        if _name_of(content) != name:
+            raise ValueError("it is not what was written there")
+        facts = json.loads(content)
         return Job(**{**facts, "network": Origin(*facts["network"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         reason = getattr(error, "strerror", None) or in_one_line(error)
@@ -284,13 +296,13 @@ class Work:
 @contextmanager
 def given_out(cluster: Cluster, job: Job, store: Path) -> Iterator[Work]:
     """Give the work of a job, which is written into a store meanwhile; there is one job at a time."""
-    text = json.dumps(job._asdict())
-    name = hashlib.sha256(text.encode()).hexdigest()[:16]
+    content = json.dumps(job._asdict()).encode()
+    name = _name_of(content)
     path = store / JOBS / f"{name}.json"
     try:
         with held(store / JOBS), cluster.told(name) as told:
             with written_whole(path) as beside:
-                beside.write_text(text, encoding="utf-8")
+                beside.write_bytes(content)
             try:
                 yield Work(cluster, job, store, name, told)
             finally:
@@ -298,6 +310,10 @@ def given_out(cluster: Cluster, job: Job, store: Path) -> Iterator[Work]:
     finally:
         with suppress(OSError):  # of another
             (store / JOBS).rmdir()
+
+
+def _name_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def images_in_words(batches: Sequence[Promised], sets: Mapping[str, Stimuli]) -> str:

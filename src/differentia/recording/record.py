@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -20,7 +19,7 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from differentia.errors import DifferentiaWarning, InputError, RecordingError
+from differentia.errors import InputError, RecordingError
 from differentia.networks.base import Network
 from differentia.networks.classes import class_layer
 from differentia.networks.layers import select_layers, wants_operations, without_operations
@@ -35,7 +34,7 @@ from differentia.recording.caveats import (
 )
 from differentia.recording.cluster import Cluster, cluster_of, memory_of_worker, tell
 from differentia.recording.cost import best_batch_size, require_memory
-from differentia.recording.division import Part, batches_of_a_task
+from differentia.recording.division import Part, batches_of_a_task, require_few
 from differentia.recording.fitting import described_fit, fit_of
 from differentia.recording.jobs import (
     Job,
@@ -154,6 +153,7 @@ def make_ready(network: Any, sets: Mapping[str, Any], options: RecordOptions) ->
     names, views, maps = options.units, options.views, options.maps
     budget = memory_budget(options.memory)
     stimuli = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+    require_few(stimuli)
     network = copy(load_network(network))  # what is found of these images is of this recording
     fit = fit_of(network, options.resize, options.crop)
     dropped: list[ImageLabel] = []
@@ -203,6 +203,7 @@ def _record_kinds(network: Any, sets: Mapping[str, Any], options: RecordOptions)
             load_beforehand(cluster, os.fspath(network))
         network = load_network(network)
         sets = as_sets(sets, seed=options.seed, follow_links=options.follow_links)
+        require_few(sets)
         job = job_of(network, sets, options, cluster)
         options = replace(options, memory=min(memory_budget(options.memory), cluster.memory))
     ready = make_ready(network, sets, options)
@@ -410,21 +411,19 @@ _loaded: dict[tuple[str, str], _Loaded] = {}
 
 def _record_task(store: str, name: str, number: int, of: int, first: bool) -> None:
     """Record what is missing of a task, in a process of a cluster: a part of as many as there are tasks."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DifferentiaWarning)  # which the client gives
-        loaded, part = _load(store, name), Part(number, of)
-        ready = loaded.ready
+    loaded, part = _load(store, name), Part(number, of)
+    ready = loaded.ready
 
-        def report(done: int, total: int, stage: str) -> None:
-            tell(name, number, done)
+    def report(done: int, total: int, stage: str) -> None:
+        tell(name, number, done)
 
-        show = replace(ready.show, options=replace(ready.show.options, progress=report))
-        # An error may leave them half-way: then others are made.
-        instruments, loaded.instruments = loaded.instruments, Instruments()
-        with held_store(ready, part) as opened:
-            passes = Passes(show, ready.plan, opened, ready.budget, part=part, instruments=instruments)
-            passes.record_part(part, only_first=first)
-        loaded.instruments = instruments
+    show = replace(ready.show, options=replace(ready.show.options, progress=report))
+    # An error may leave them half-way: then others are made.
+    instruments, loaded.instruments = loaded.instruments, Instruments()
+    with held_store(ready, part) as opened:
+        passes = Passes(show, ready.plan, opened, ready.budget, part=part, instruments=instruments)
+        passes.record_part(part, only_first=first)
+    loaded.instruments = instruments
 
 
 def _seconds_of_a_batch(store: str, name: str, images: int) -> float:

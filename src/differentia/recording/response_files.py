@@ -187,7 +187,9 @@ def _opened(path: Path, where: str, engine: Any, form: str, **options: Any) -> d
         with in_turn(), warnings.catch_warnings():  # of formats that are new, or not yet a standard
             warnings.simplefilter("ignore")
             if engine == "scipy":
-                groups = {"/": xr.open_dataset(path, engine=engine, **plain)}
+                _require_memory(_declared_in_netcdf3(path), where)
+                # Not mapped: a file that became shorter would end the process.
+                groups = {"/": xr.open_dataset(path, engine=engine, mmap=False, **plain)}
             else:
                 groups = dict(xr.open_groups(path, engine=engine, **plain))
             try:
@@ -200,6 +202,14 @@ def _opened(path: Path, where: str, engine: Any, form: str, **options: Any) -> d
         raise
     except Exception as error:  # the libraries raise many kinds on broken files
         raise _unreadable(where, form, error) from error
+
+
+def _declared_in_netcdf3(path: Path) -> int:
+    """Return the bytes of all variables, which may lie in the same place."""
+    from scipy.io import netcdf_file
+
+    with netcdf_file(path, mmap=True) as file:
+        return sum(variable.data.nbytes for variable in file.variables.values())
 
 
 def _of_arrays(arrays: Mapping[str, np.ndarray]) -> _Parts:

@@ -14,20 +14,24 @@ from jaxtyping import Num
 
 from differentia.definition.matrix import ResponseMatrix
 from differentia.errors import StorageError
+from differentia.system.matrix_files import read_part
+from differentia.system.regular import open_regular
 
 
 @dataclass(frozen=True)
 class SavedMatrix:
-    """Responses in a file of NumPy's, of which each reading maps a part: nothing is kept between two."""
+    """Responses in a file, row by row, of which parts are read: nothing is kept between two."""
 
     path: Path
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     def __getitem__(self, at: tuple[slice, Any], /) -> Num[np.ndarray, "n b"]:
+        rows, columns = range(self.shape[0])[at[0]], np.arange(self.shape[1])[at[1]]
         try:
-            return np.array(np.load(self.path, mmap_mode="r", allow_pickle=False)[at])
-        except (OSError, ValueError) as error:
+            with open_regular(self.path) as file:
+                return read_part(file, 0, (self.shape[0], self.shape[1]), self.dtype, rows, columns)
+        except (OSError, EOFError) as error:
             raise StorageError(
                 f"{self.path}: can't be read here ({error}); let all workers see the folder of the responses"
             ) from error
@@ -49,8 +53,8 @@ def saved(values: Mapping[str, ResponseMatrix], folder: Path) -> Iterator[dict[s
                 tempfile.TemporaryDirectory(prefix=".differentia-", dir=folder, ignore_cleanup_errors=True)
             )
             for at, (name, matrix) in enumerate(values.items()):
-                path = Path(made, f"{at}.npy")
-                np.save(path, np.asarray(matrix), allow_pickle=False)
+                path = Path(made, str(at))
+                np.asarray(matrix).tofile(path)
                 written[name] = SavedMatrix(path, matrix.shape, matrix.dtype)
         except OSError as error:
             raise StorageError(

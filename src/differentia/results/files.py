@@ -29,7 +29,6 @@ from differentia.results.schema import (
 )
 from differentia.system.files import user_path, written_whole
 from differentia.system.hdf5 import require_plain_hdf5
-from differentia.system.hdf5_heaps import require_whole_heaps
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +99,6 @@ def load_result(path: str | os.PathLike[str]) -> xr.Dataset:
         what = "is a folder" if file.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the result.nc that measure wrote")
     require_plain_hdf5(file, str(path), form="netCDF-4")
-    require_whole_heaps(file, str(path))
 
     import xarray as xr
 

@@ -10,15 +10,21 @@ from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from differentia.definition.measure import METRICS, NORMALIZATIONS
-from differentia.errors import InputError, WarningKind, has_control_characters, short_tracebacks, unknown_name
+from differentia.errors import (
+    InputError,
+    WarningKind,
+    has_control_characters,
+    printable,
+    short_tracebacks,
+    unknown_name,
+)
 from differentia.recording.units import UNIT_KINDS
 from differentia.results.confidence import SCORES
 from differentia.results.references import SET_REFERENCE
-from differentia.system.choices import SCALE
-from differentia.system.terminal import printable
+from differentia.system.choices import DETREND, SCALE, VALUE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -177,6 +183,7 @@ class _States(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     states: Literal["rate", "spectral"]
+    scale: str
     length: float
     overlap: float
     taper: str
@@ -184,6 +191,41 @@ class _States(BaseModel):
     rate: float
     samples: int
     values_per_unit: int
+
+
+class _Taken(BaseModel):
+    """What was taken of a recording; more may be said of it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    by: str | None
+    table: str | Annotated[list[str], Field(min_length=1)] | None
+    where: str | None
+    window: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    area: str
+    spontaneous: str | None
+    detrend: Literal[*DETREND.names]  # type: ignore[valid-type]
+    standardize: bool
+    runs: str | None
+
+
+#: Where responses were at hand, nothing was taken: {}.
+_NOTHING = BeforeValidator(lambda given: given or None)
+
+
+class _Responses(_Taken):
+    """The same, as responses."""
+
+    value: Literal[*VALUE.names]  # type: ignore[valid-type]
+
+
+class _Trials(_Taken):
+    """The same, as trials."""
+
+    length: float | None
+    step: float | None
+    bin: float | None
+    bin_step: float | None
 
 
 class _Provenance(BaseModel):
@@ -209,9 +251,14 @@ class _Provenance(BaseModel):
     dtype: str = ""
     forward: str = ""
     command: str = ""
+    threads: list[int] = []
     states: _States | None = None
     items: str = ""
     session: str = ""
+    subject: str = ""
+    stimulus_responses: Annotated[_Responses | None, _NOTHING] = None
+    trials: Annotated[_Trials | None, _NOTHING] = None
+    left_out: list[str] = []
     sets: dict[str, str] = {}
     skipped: list[_Image] = []
     dropped: list[_Image] = []
@@ -459,8 +506,9 @@ def read_provenance(text: str, where: str = "the result") -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        what = f"{field} in the provenance is {_as_shown(first['input'])}"
-        raise _wrong(where, what, first["msg"]) from None
+        missing = first["type"] == "missing"
+        what = f"{field} in the provenance is {'missing' if missing else _as_shown(first['input'])}"
+        raise _wrong(where, what, "a value" if missing else first["msg"]) from None
     except (ValueError, RecursionError) as error:
         raise _wrong(where, f"the provenance can't be read ({error})", "JSON") from error
     if not isinstance(facts, dict):
@@ -545,12 +593,14 @@ def _pictures(result: xr.Dataset) -> _Wrong:
 
 def _variables(result: xr.Dataset) -> _Wrong:
     maps = {name: Spec(map_dimensions(number)) for number, name in enumerate(map_names(result))}
-    attributes = {name: _attribute_spec(result[name]) for name in attribute_names(result)}
+    others = [str(name) for name in result.variables if name not in SPECS and name not in result.dims]
+    # Whether they are coordinates or not: some are read by their names.
+    attributes = {name: _attribute_spec(result[name]) for name in others if name.startswith(ATTRIBUTE)}
     for name, spec in {**SPECS, **maps, **attributes}.items():
         if name not in result.variables:
             continue
         dimensions, values = result.variables[name].dims, result.variables[name].values
-        if dimensions != spec.dimensions and name not in _DIMENSIONS:
+        if dimensions != spec.dimensions:
             yield f"{name} has the dimensions {dimensions}", str(spec.dimensions)
         fits = values.dtype.kind in spec.kind and (spec.kind != BYTES or values.dtype.itemsize == 1)
         if spec.kind == TEXT:

@@ -27,7 +27,7 @@ from differentia.stimuli.files import natural_key, warn_of_other_formats
 from differentia.system import turns
 from differentia.system.file_kinds import head_of, kind_of
 from differentia.system.files import require_utf8
-from differentia.system.machine import written_size
+from differentia.system.machine import is_bomb, written_size
 from differentia.system.open_files import KeptOpen
 from differentia.system.regular import NotRegularError, open_regular
 from differentia.system.showing import listed
@@ -220,6 +220,25 @@ class _Checked(tarfile.TarInfo):
             raise tarfile.ReadError(f"at byte {archive.offset:,}: {error}") from error
 
 
+class _Unpacked:
+    """What a compressed file holds, as it is unpacked: an error where that is too much for its size."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream, self._path, self._size = stream, path, os.path.getsize(path)
+        self._count = 0
+
+    def read(self, size: int) -> bytes:
+        found = self._stream.read(size)
+        self._count += len(found)
+        if is_bomb(self._count, self._size):
+            raise InputError(
+                f"{self._path}: its {written_size(self._size)} unpack to more than "
+                f"{written_size(self._count)}, which fills the disk; if you trust it, unpack it and name the "
+                "folder"
+            )
+        return found
+
+
 class TarStimuli(ArchiveStimuli):
     """The image files in a tar archive.
 
@@ -247,7 +266,8 @@ class TarStimuli(ArchiveStimuli):
             return
         self._unpacked = unpacked = tempfile.TemporaryFile()  # noqa: SIM115 - it stays
         weakref.finalize(self, unpacked.close)
-        with open_regular(self._path) as file, decompress(file) as stream:
+        with open_regular(self._path) as file, decompress(file) as opened:
+            stream = _Unpacked(opened, self._path)
             with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Checked) as archive:
                 for info in self._wanted(archive):
                     yield self._unpack(archive, info)

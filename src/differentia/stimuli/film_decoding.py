@@ -1,12 +1,18 @@
-"""From the file of a film to its frames: FFmpeg's libraries (PyAV) decode them as they are asked for."""
+"""From the file of a film to its frames: FFmpeg's libraries (PyAV) decode them as they are asked for.
+
+A small file can declare any number of frames, or show some again and again. What a film holds is looked
+through in a process that can be given up, before it is opened in this one.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +20,10 @@ import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
 from differentia.errors import InputError, in_one_line
+from differentia.stimuli.usual import MOST_PIXELS_OF_SCANS
 from differentia.system.file_kinds import head_of, kind_of
+from differentia.system.limited import GivenUpError, LimitedProcess
+from differentia.system.machine import written_size
 from differentia.system.regular import open_regular
 
 if TYPE_CHECKING:
@@ -33,6 +42,15 @@ _PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 
 #: Of a frame, of which decoders keep some tens; 8K (7680 x 4320) has less.
 MOST_PIXELS = 2**25
+
+#: Packets, each of which is a frame: those of 88 hours at 25 a second.
+MOST_PACKETS = 8_000_000
+
+#: In seconds of computing, for looking through a film; and bytes of its file for which it may take one more.
+MOST_SECONDS, BYTES_IN_A_SECOND = 7.0, 20_000_000
+
+#: In bytes, for looking through it: the index of so many packets, and a few of the largest frames.
+MOST_MEMORY = 1_200_000_000
 
 #: Frames that are decoded in about the time that it takes to go to another place of the film.
 WORTH_GOING = 12
@@ -87,26 +105,19 @@ _PACKET = np.dtype(
 _NONE = np.iinfo(np.int64).min
 
 
+_process = LimitedProcess("differentia.stimuli.film_decoding:answer")
+
+
 def read_track(path: Path) -> Track:
     """Return what the packets of a film say of its frames; none is decoded."""
     try:
-        import av
+        import av  # noqa: F401 - which decodes them
     except ImportError:
         raise InputError(
             f"{path}: films need PyAV, which is not installed; pip install 'differentia[video]'"
         ) from None
 
-    with _opened(path) as container:
-        stream = _stream_of(container, path)
-        try:
-            packets = np.fromiter(_packets(container, stream), _PACKET)
-        except av.FFmpegError as error:
-            raise InputError(
-                f"{path}: can't be read to its end ({in_one_line(error)}); copy or convert the film anew"
-            ) from error
-        assert stream.time_base is not None
-        numerator, denominator = stream.time_base.numerator, stream.time_base.denominator
-        is_avi = container.format.name == "avi"
+    packets, (numerator, denominator), is_avi = _looked_through(path)
     # AVI keeps no stamps: FFmpeg guesses those of codecs that show frames in another order than they store.
     counted = is_avi and bool((packets["stamp"] != packets["order"]).any())
     stamps = packets["order" if counted else "stamp"]
@@ -133,6 +144,69 @@ def read_track(path: Path) -> Track:
     )
 
 
+def _looked_through(path: Path) -> tuple[np.ndarray, tuple[int, int], bool]:
+    """Return a film's packets, the seconds of a unit of their stamps as a fraction, and whether it is an AVI.
+
+    Raises
+    ------
+    InputError
+        It is no film, or takes more time or memory than one may.
+    """
+    absolute = os.path.abspath(path)  # the process may have begun elsewhere
+    try:
+        size = os.stat(path).st_size
+        seconds = round(MOST_SECONDS + size / BYTES_IN_A_SECOND, 1)
+        answered, data = _process.do(absolute.encode(), b"", seconds=seconds, memory=MOST_MEMORY)
+    except OSError as error:
+        raise _unread(path, error) from error
+    except GivenUpError as error:
+        raise InputError(
+            f"{path}: can't be looked through for its frames (it {error}); copy or convert the film anew"
+        ) from None
+    facts = json.loads(answered)
+    if facts["error"]:
+        raise InputError(f"{path}: {facts['error'].removeprefix(f'{absolute}: ')}")
+    return np.frombuffer(data, _PACKET), tuple(facts["time_base"]), facts["is_avi"]
+
+
+def answer(asked: bytes, _: bytes) -> tuple[bytes, bytes]:
+    """Return what the packets of a film say, and which it is, in the process that can be given up."""
+    path = Path(asked.decode())
+    facts: dict[str, object] = {"error": ""}
+    try:
+        packets, facts["time_base"], facts["is_avi"] = _read_packets(path)
+        return json.dumps(facts).encode(), packets.tobytes()
+    except MemoryError:
+        reason = f"it takes more than {written_size(MOST_MEMORY)} of memory"
+        facts["error"] = f"can't be looked through for its frames ({reason}); copy or convert the film anew"
+    except InputError as error:
+        facts["error"] = str(error)
+    return json.dumps(facts).encode(), b""
+
+
+def _read_packets(path: Path) -> tuple[np.ndarray, tuple[int, int], bool]:
+    import av
+
+    with _opened(path) as container:
+        stream = _stream_of(container, path)
+        try:
+            found = islice(_packets(container, stream), MOST_PACKETS + 1)
+            packets = np.fromiter(found, _PACKET)
+        except av.FFmpegError as error:
+            raise InputError(
+                f"{path}: can't be read to its end ({in_one_line(error)}); copy or convert the film anew"
+            ) from error
+        if len(packets) > MOST_PACKETS:
+            raise InputError(f"{path}: declares more than {MOST_PACKETS:,} frames; cut it into shorter films")
+        assert stream.time_base is not None
+        unit = (stream.time_base.numerator, stream.time_base.denominator)
+        return packets, unit, container.format.name == "avi"
+
+
+def _unread(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: can't be read from the disk ({error}); check the path")
+
+
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[int, int, int, bool, bool]]:
     """Yield what is kept of each packet; a film that was trimmed has some that are read, and not shown."""
     for packet in container.demux(stream):
@@ -155,7 +229,7 @@ def _opened(path: Path) -> InputContainer:
     try:
         kind = kind_of(head_of(path))
     except OSError as error:
-        raise InputError(f"{path}: can't be read from the disk ({error}); check the path") from error
+        raise _unread(path, error) from error
     may_be_film = kind in ("a video", "of an unknown kind")
     if may_be_film:
         _require_whole(path)
@@ -354,10 +428,20 @@ class Decoder:
         for packet in self._container.demux(self._stream):
             if not packet.size and packet.dts is not None:  # of AVI: the frame before stays
                 continue
+            if self._has_many_scans(packet):
+                yield None
+                continue
             try:
                 yield from packet.decode()
             except av.FFmpegError:
                 yield None
+
+    def _has_many_scans(self, packet: Any) -> bool:
+        """Return whether a JPEG would take minutes: every scan goes over all its pixels."""
+        context = self._stream.codec_context
+        if context.name != "mjpeg":
+            return False
+        return bytes(packet).count(b"\xff\xda") * context.width * context.height > MOST_PIXELS_OF_SCANS
 
 
 def upright(frame: VideoFrame) -> UInt8[np.ndarray, "h w 3"]:

@@ -21,9 +21,9 @@ from differentia.stimuli.arrays import (
 )
 from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.system.files import require_utf8
-from differentia.system.hdf5 import plain_datasets, require_plausible_size, unreadable_hdf5
+from differentia.system.hdf5 import open_hdf5, plain_datasets, require_plausible_size, unreadable_hdf5
 from differentia.system.open_files import KeptOpen
-from differentia.system.regular import NotRegularError, require_regular
+from differentia.system.regular import NotRegularError
 
 #: How the names of such files end.
 ENDINGS = (".h5", ".hdf5")
@@ -47,12 +47,9 @@ class Hdf5Stimuli(Stimuli):
     """Images of a dataset (images, height, width[, 3]) of uint8; of a film, frames that are asked for."""
 
     def __init__(self, path: Path, dataset: str | None, *, every: Any, start: Any, stop: Any) -> None:
-        import h5py
-
         require_utf8(path)
         try:
-            require_regular(path)
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path, str(path)) as file:
                 self._dataset, found = _chosen(plain_datasets(file), dataset, path)
                 self.source = with_options(path, dataset=dataset, every=every, start=start, stop=stop)
                 where = with_options(path, dataset=self._dataset)
@@ -75,7 +72,7 @@ class Hdf5Stimuli(Stimuli):
             raise unreadable_hdf5(path, str(path), error) from error
         self.in_time = frames is not None
         self.names = Numbers(self._numbers)
-        self._file = KeptOpen(lambda: _opened(path, cache))
+        self._file = KeptOpen(lambda: open_hdf5(path, str(path), rdcc_nbytes=cache))
 
     def load(self, index: int, fit: Fit) -> Image:
         """Return one image, fitted to a network's input."""
@@ -98,13 +95,6 @@ class Hdf5Stimuli(Stimuli):
                 "check the disk, or write the file again"
             ) from error
         return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
-
-
-def _opened(path: Path, cache: int) -> Any:
-    import h5py
-
-    require_regular(path)
-    return h5py.File(path, "r", rdcc_nbytes=cache)
 
 
 def _chosen(datasets: dict[str, Any], name: str | None, path: Path) -> tuple[str, Any]:

@@ -24,7 +24,8 @@ from differentia.stimuli.arrays import (
 )
 from differentia.stimuli.base import Fit, Image, Numbers, Stimuli
 from differentia.system.file_kinds import head_of, kind_of
-from differentia.system.machine import free_memory
+from differentia.system.machine import free_memory, is_bomb, written_size
+from differentia.system.matrix_files import read_part
 from differentia.system.open_files import KeptOpen
 from differentia.system.regular import open_regular, read_at
 
@@ -101,13 +102,15 @@ class NpyStimuli(Stimuli):
         raise self._cut_off(number)
 
     def _of_columns(self, file: BufferedReader, number: int) -> UInt8[np.ndarray, "h w *c"]:
-        """Return an image whose pixels lie all over the file, which is mapped for as long as that takes."""
-        if file.seek(0, 2) < self._header.start + math.prod(self._shape):
-            raise self._cut_off(number)
-        array: np.ndarray = np.memmap(
-            file, np.uint8, mode="r", offset=self._header.start, shape=self._shape, order="F"
-        )
-        return np.array(array[number], order="C")
+        """Return an image whose pixels lie all over the file: a row there is of all images."""
+        count, size = self._shape[0], math.prod(self._shape[1:])
+        try:
+            pixels = read_part(
+                file, self._header.start, (size, count), np.dtype(np.uint8), range(size), np.array([number])
+            )
+        except EOFError as error:
+            raise self._cut_off(number) from error
+        return np.ascontiguousarray(pixels.reshape(self._shape[1:], order="F"))
 
     def _cut_off(self, number: int) -> InputError:
         return InputError(
@@ -152,9 +155,7 @@ def load_npz(path: Path, key: str | None = None) -> ArrayStimuli:
             if key not in members:
                 raise InputError(f"{path}: {_choice(archive, members, key, path)}")
             with archive.open(members[key]) as file:
-                return ArrayStimuli(
-                    _read_array(file, archive.getinfo(members[key]).file_size), f"{path}?key={key}"
-                )
+                return ArrayStimuli(_read_array(file, archive.getinfo(members[key])), f"{path}?key={key}")
     except (InputError, MemoryError):
         raise
     except OSError as error:
@@ -206,10 +207,15 @@ def _checked_header(file: IO[bytes], size: int) -> _Header:
     return header
 
 
-def _read_array(file: IO[bytes], size: int) -> Shaped[np.ndarray, ...]:
-    """Return an array of a member of `size` bytes."""
-    shape, by_columns, dtype, _ = _checked_header(file, size)
+def _read_array(file: IO[bytes], about: zipfile.ZipInfo) -> Shaped[np.ndarray, ...]:
+    """Return an array of a member of an archive, which is unpacked whole."""
+    shape, by_columns, dtype, _ = _checked_header(file, about.file_size)
     declared = math.prod(shape) * dtype.itemsize
+    if is_bomb(declared, about.compress_size):
+        raise ValueError(
+            f"it unpacks {written_size(about.compress_size)} to {written_size(declared)}, which fills the "
+            "memory: if you trust it, use a .npy file"
+        )
     if declared > (free := free_memory()):
         raise ValueError(
             f"it needs {declared / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free: use a .npy file"

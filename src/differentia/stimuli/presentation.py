@@ -257,9 +257,13 @@ def first_images(
 
     Where the first ones are all the same, that comes twice.
     """
-    in_turns = zip_longest(*(labels_of(name, given) for name, given in stimuli.items()))
-    in_order = (label for labels in in_turns for label in labels if label is not None)
-    candidates = list(islice(in_order, LOOKED_AT))
+    in_turns = (
+        ImageLabel(name, number, given.names[number], "")
+        for number in range(LOOKED_AT)
+        for name, given in stimuli.items()
+        if number < len(given)
+    )
+    candidates = list(islice(in_turns, LOOKED_AT))
     found: list[np.ndarray] = []
     with closing(
         present(stimuli, [[label] for label in candidates], fit, skip_unreadable=skip_unreadable)

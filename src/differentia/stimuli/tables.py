@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from differentia.errors import (
     InputError,
-    in_one_line,
     listed_names,
     require_distinct_names,
     require_known,
@@ -18,7 +18,7 @@ from differentia.errors import (
     warn,
 )
 from differentia.stimuli.base import Stimuli
-from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of, written_values
+from differentia.stimuli.columns import is_nested, names_of, texts_of, values_of
 from differentia.stimuli.datasets import DatasetStimuli, is_of, of_hugging_face
 from differentia.stimuli.files import (
     FileStimuli,
@@ -29,8 +29,8 @@ from differentia.stimuli.files import (
     require_within,
 )
 from differentia.stimuli.sources import ending_of_several, local_path, of_several_images
-from differentia.system.files import MOST_TEXT
-from differentia.system.regular import NotRegularError, open_regular, require_regular
+from differentia.stimuli.table_files import READERS, read_table
+from differentia.system.regular import require_regular
 from differentia.system.showing import counted, listed
 from differentia.system.specs import parse_options
 
@@ -145,7 +145,7 @@ def _from_path(text: str, path: str | None, set_: str | None, follow_links: bool
         raise InputError(
             f"{place}: is one set; write --set NAME={text}, or name its folder for a set of each"
         )
-    if (ending := place.suffix.lower()) not in READERS:
+    if place.suffix.lower() not in READERS:
         raise InputError(f"{place}: is no table that is read ({', '.join(READERS)}); {_EXPECTED}")
     columns = {"path": path, "set": set_}
     for option, column in parse_options(query, text, texts=("path", "set")).items():
@@ -153,8 +153,8 @@ def _from_path(text: str, path: str | None, set_: str | None, follow_links: bool
         if columns[option] is not None:
             raise InputError(f"{text}: {option} is given twice; leave {option}= out")
         columns[option] = column
-    read, values = READERS[ending]
-    return _from_table(read(place), str(place), place.parent, columns["path"], columns["set"], values)
+    table, values = read_table(place)
+    return _from_table(table, str(place), place.parent, columns["path"], columns["set"], values)
 
 
 def _in_folder(folder: Path, query: str, follow_links: bool) -> dict[str, Stimuli]:
@@ -222,70 +222,6 @@ def _is_of_several(entry: os.DirEntry[str]) -> bool:
     return bool(ending_of_several(entry.name)) and not entry.name.startswith(".") and not is_folder(entry)
 
 
-def _read_text(path: Path, separator: str) -> pd.DataFrame:
-    """Return a table of text as it is written, and numbers where a whole column is of numbers."""
-    import pandas as pd
-
-    try:
-        with open_regular(path) as file:
-            cells = pd.read_csv(
-                file, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
-    except MemoryError:
-        raise
-    except OSError as error:
-        raise _unread(path, error) from error
-    except Exception as error:  # of pandas, on what is no such table
-        if other := _other_separator(path, separator):
-            raise InputError(f"{path}: {other}") from error
-        reason = in_one_line(error)
-        raise InputError(f"{path}: can't be read as a table ({reason}); save it as CSV in UTF-8") from error
-    if cells.shape[1] == 1 and (other := _other_separator(path, separator)):
-        raise InputError(f"{path}: {other}")
-    cells = cells.fillna("")  # of short rows
-    table = cells.iloc[1:].reset_index(drop=True)
-    table.columns = pd.Index([str(name).strip() for name in cells.iloc[0]])
-    return table.loc[:, table.columns != ""]  # such as pandas' index
-
-
-def _unread(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: can't be read from the disk ({error}); check the path and the disk")
-
-
-def _other_separator(path: Path, separator: str) -> str:
-    """Return what to say of a table whose first line has other separators alone, as Excel's in Europe."""
-    try:
-        with open_regular(path) as file:
-            first = file.readline(MOST_TEXT).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return ""
-    names = {",": "commas", ";": "semicolons", "\t": "tabs"}
-    others = [name for mark, name in names.items() if mark in first]
-    if separator in first or not others:
-        return ""
-    return f"its columns are separated by {others[0]}; expected {names[separator]}: save it with these"
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        with open_regular(path) as file:
-            return pd.read_parquet(file, engine="pyarrow")
-    except MemoryError:
-        raise
-    except NotRegularError as error:
-        raise _unread(path, error) from error
-    except ImportError as error:
-        raise InputError(
-            f"{path}: Parquet needs pyarrow, which is not installed: pip install 'differentia[parquet]'"
-        ) from error
-    except Exception as error:  # of many kinds, on broken files
-        raise InputError(
-            f"{path}: can't be read as Parquet ({in_one_line(error)}); write it again, or as CSV"
-        ) from error
-
-
 def _from_table(
     table: pd.DataFrame,
     where: str,
@@ -299,9 +235,9 @@ def _from_table(
     if index:  # which is a column, too
         table = table.reset_index(index)
     columns = [str(name) for name in table.columns]
-    for name in columns:
-        if columns.count(name) > 1:
-            raise InputError(f"{where}: two columns are called {name!r}; give each its own name")
+    name, count = Counter(columns).most_common(1)[0] if columns else ("", 0)
+    if count > 1:
+        raise InputError(f"{where}: two columns are called {name!r}; give each its own name")
     table = table.set_axis(columns, axis="columns")
     path = _column(columns, path, PATHS, "path", where)
     set_ = _column(columns, set_, SETS, "set", where, path)
@@ -383,14 +319,6 @@ def _attributes(
     if nested:
         warn("other", f"{where}: left out columns that hold no numbers or texts ({listed(nested)})")
     return {str(name): values(column) for name, column in table.items() if str(name) not in nested}
-
-
-#: By the ending of a table's file: how it is read, and what makes attributes of its columns.
-READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Any], Sequence[str | float]]]] = {
-    ".csv": (lambda path: _read_text(path, ","), written_values),
-    ".tsv": (lambda path: _read_text(path, "\t"), written_values),
-    ".parquet": (_read_parquet, values_of),
-}
 
 
 def _from_hugging_face(dataset: Any, path: str | None, set_: str | None) -> dict[str, Stimuli]:

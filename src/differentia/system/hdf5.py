@@ -6,12 +6,13 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from differentia.errors import InputError, has_control_characters, in_one_line
 from differentia.system.file_kinds import HDF5, HEAD, head_of, kind_of
-from differentia.system.machine import free_memory, written_size
-from differentia.system.regular import NotRegularError, require_regular
+from differentia.system.hdf5_heaps import HeapsLookedAt, require_whole_heaps
+from differentia.system.machine import free_memory, is_bomb, written_size
+from differentia.system.regular import NotRegularError
 
 #: Deflate shrinks nothing by more than about 1032 times (https://zlib.net/zlib_tech.html).
 MOST_DEFLATED = 1100
@@ -20,27 +21,37 @@ MOST_DEFLATED = 1100
 SMALL = 10_000_000
 
 
-def require_plain_hdf5(
-    file: str | os.PathLike[str] | IO[bytes], where: str, *, size: int | None = None, form: str = "HDF5"
-) -> int:
-    """Return the bytes that an HDF5 file declares, where it holds all its data itself, and memory suffices.
+def open_hdf5(file: str | os.PathLike[str] | bytes, where: str, **options: Any) -> Any:
+    """Open an HDF5 file, or its bytes, in which no heap can keep the library busy for ever.
 
-    Its groups, datasets and links are looked at; no data is read. HDF5 can have a dataset lie in another
-    file, anywhere on the machine, and can declare one of any size that takes no room in the file.
+    Raises
+    ------
+    OSError
+        It is no HDF5 file, or, as `NotRegularError`, no regular file; h5py raises other kinds on broken ones.
+    InputError
+        One of its heaps is damaged, which may be found when it is read.
     """
     import h5py
 
-    if isinstance(file, str | os.PathLike):
-        try:
-            require_regular(file)
-        except NotRegularError as error:
-            raise InputError(f"{where}: can't be read as {form} ({error}); name a file") from error
-    limit = MOST_DEFLATED * (os.path.getsize(Path(str(file))) if size is None else size) + SMALL
+    return h5py.File(HeapsLookedAt(file, where), "r", **options)
+
+
+def require_plain_hdf5(file: str | os.PathLike[str] | bytes, where: str, *, form: str = "HDF5") -> int:
+    """Return the bytes that an HDF5 file declares, where it holds all its data itself, and memory suffices.
+
+    Its groups, datasets, links and heaps are looked at; no data is read. HDF5 can have a dataset lie in
+    another file, anywhere on the machine, and can declare one of any size that takes no room in the file.
+    """
+    size = len(file) if isinstance(file, bytes) else os.path.getsize(file)
+    limit = MOST_DEFLATED * size + SMALL
     try:
-        with h5py.File(file, "r") as opened:
+        with open_hdf5(file, where) as opened:
             declared = _declared(opened, where)
+        require_whole_heaps(file, where)  # whatever opens it next
     except (InputError, MemoryError):
         raise
+    except NotRegularError as error:
+        raise InputError(f"{where}: can't be read as {form} ({error}); name a file") from error
     except Exception as error:  # h5py raises many kinds on broken files
         raise unreadable_hdf5(file, where, error, form=form) from error
     if declared > limit:
@@ -55,10 +66,10 @@ def require_plain_hdf5(
 
 
 def unreadable_hdf5(
-    file: str | os.PathLike[str] | IO[bytes], where: str, error: Exception, *, form: str = "HDF5"
+    file: str | os.PathLike[str] | bytes, where: str, error: Exception, *, form: str = "HDF5"
 ) -> InputError:
     """Return the error for a file that h5py can't read: it is something else, or it is damaged."""
-    head = _head(file)
+    head = file[:HEAD] if isinstance(file, bytes) else head_of(Path(file))
     if head.startswith(HDF5):
         reason = f"({in_one_line(error)}); it may be cut off or damaged"
     else:
@@ -122,6 +133,11 @@ def require_plausible_size(dataset: Any, path: Path, where: str) -> None:
     if declared > MOST_DEFLATED * os.path.getsize(path) + SMALL:
         raise _too_much_declared(declared, where)
     chunk, free = _size(dataset.chunks or (), dataset), free_memory()
+    if is_bomb(chunk, os.path.getsize(path)):
+        raise InputError(
+            f"{where}: is stored in chunks of {written_size(chunk)}, in a file of "
+            f"{written_size(os.path.getsize(path))}; if you trust it, write it in smaller chunks"
+        )
     if chunk > free:
         raise InputError(
             f"{where}: is stored in chunks of {written_size(chunk)}, which have to be read whole, and "
@@ -137,13 +153,6 @@ def _is_dataset(found: Any) -> bool:
     import h5py
 
     return isinstance(found, h5py.Dataset)
-
-
-def _head(file: str | os.PathLike[str] | IO[bytes]) -> bytes:
-    if isinstance(file, str | os.PathLike):
-        return head_of(Path(file))
-    file.seek(0)
-    return file.read(HEAD)
 
 
 def _declared(root: Any, where: str) -> int:

@@ -75,7 +75,7 @@ class LimitedProcess:
                 late.cancel()
         if code in (-_SIGXCPU, -_SIGKILL):
             raise GivenUpError(f"took longer than {seconds:g} s")
-        raise GivenUpError(f"ended the process that decodes it, with code {code}")
+        raise GivenUpError(f"ended the process that reads it, with code {code}")
 
     def end(self) -> None:
         """End the process, if there is one; the next request begins another."""

@@ -116,6 +116,18 @@ def written_size(size: float) -> str:
     return f"{size:.0f} B"
 
 
+#: In bytes: so much may be unpacked of anything; of more, so many times what it takes packed.
+LITTLE, MOST_TIMES = 1_000_000_000, 100
+
+
+def is_bomb(unpacked: int, packed: int) -> bool:
+    """Return whether what is unpacked is so much larger than before that it was made to fill a memory.
+
+    Images shrink to a half or a tenth, pictures of few colours to a fiftieth.
+    """
+    return unpacked > max(LITTLE, MOST_TIMES * packed)
+
+
 def memory_budget(given: int | str | None = None) -> int:
     """Return how many bytes responses may take: half of what is free, unless a size is given."""
     if isinstance(given, str) and given.strip().isdecimal() and 0 < int(given) < LEAST_WITHOUT_UNIT:

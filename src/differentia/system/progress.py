@@ -80,7 +80,9 @@ def _bar(*, forced: bool) -> Iterator[Progress]:
     from rich.console import Console
     from rich.file_proxy import FileProxy
 
-    console = Console(stderr=True, force_terminal=forced or None)
+    # Of a command's stream, what lies below: control characters of the bar's own are no text to be shown.
+    below = sys.stderr.styled if isinstance(sys.stderr, PrintableStream) else None
+    console = Console(stderr=True, file=below, force_terminal=forced or None)
     if console.is_jupyter:
         with _line_of_a_notebook() as report:
             yield report
@@ -90,10 +92,9 @@ def _bar(*, forced: bool) -> Iterator[Progress]:
     if not forced and not (looked_at and console.is_interactive):
         yield _logging()
         return
-    of_a_command = isinstance(sys.stderr, PrintableStream)
     with (
         _made(console, transient=True, redirect_stdout=sys.stdout is not None and sys.stdout.isatty()) as bar,
-        printable_streams() if of_a_command else nullcontext(),
+        nullcontext() if below is None else printable_streams(),
     ):  # in the place of Rich's own
         yield _moving(bar)
 

@@ -22,7 +22,6 @@ import json
 import math
 import secrets
 import shutil
-import threading
 from bisect import insort
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -34,7 +33,7 @@ import numpy as np
 from jaxtyping import Float64, Num
 
 from differentia.definition.matrix import ResponseMatrix
-from differentia.errors import InputError, StorageError
+from differentia.errors import InputError, StorageError, printable
 from differentia.recording.division import LEAST_IN_A_TASK, MOST_IMAGES, Division, Promised
 from differentia.recording.store import writers
 from differentia.recording.store.arrays import StoredArray
@@ -56,7 +55,7 @@ from differentia.system.files import NO_ROOM
 from differentia.system.locking import IN_USE, alone
 from differentia.system.machine import written_size
 from differentia.system.regular import names_in
-from differentia.system.terminal import printable
+from differentia.system.turns import lock
 
 #: Raised by one when what a recording means changes: numbers of another version are not mixed in. It is not
 #: the library's version.
@@ -139,7 +138,7 @@ class DiskStore(Store):
         self._knows_all = False
         self._begun: set[int] = set()  # tasks of which this process has added a batch
         self._damage: dict[tuple[str, str], tuple[list[Path], int]] = {}
-        self._writing = threading.Lock()
+        self._writing = lock()
         with _disk(folder):
             self.batches = self._lines.read()
             self._division_files.read()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import struct
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import BufferedRandom, FileIO
@@ -26,6 +25,7 @@ from jaxtyping import UInt64
 from differentia.recording.store import writers
 from differentia.system.locking import this_process
 from differentia.system.regular import opened, read_at
+from differentia.system.turns import lock
 
 #: Bytes of a checksum (CRC32C).
 CRC_BYTES = 4
@@ -189,7 +189,7 @@ class Log:
         self._begun = False
         self._end = 0
         self._file: BufferedRandom | None = None
-        self._alone = threading.Lock()
+        self._alone = lock()
         _logs.add(self)
 
     @property
@@ -283,7 +283,7 @@ def chunks_of(
 #: Those of this process that are written to: others that have its name were left by what failed in it.
 _logs: WeakSet[Log] = WeakSet()
 _latest: WeakValueDictionary[int, Log] = WeakValueDictionary()
-_latest_alone = threading.Lock()
+_latest_alone = lock()
 
 
 def is_left(path: Path) -> bool:
