@@ -116,7 +116,7 @@ def files_of_images(folder: Path) -> list[list[str]]:
         ["status", str(named)],
         ["measure", "digits", "--set", f"a={named}", "--out", "out", *FAST],
         ["measure", "digits", "--set", f"a={named}/b{STEERING}.npy", "--out", "out", *FAST],
-        ["measure", str(named), "--set", "a=noise:4"],
+        ["measure", str(named), "--set", "a=noise:4", "--out", "out"],
         ["report", str(named)],
         ["layers", str(named)],
         ["measure", "digits", "--set", f"{STEERING}=noise:4", "--out", "out", *FAST],
@@ -133,7 +133,7 @@ def test_names_and_options(nth: int, tmp_path: Path, tried: Callable[..., None])
     """In errors of ours and of the parser of options, or where all goes well."""
     _, sent = at_a_terminal(files_of_images(tmp_path)[nth], tmp_path)
     assert steering(sent) == set()
-    assert "differentia" in sent
+    assert re.search(r"\\(u00|x)1b\[2J", sent), sent
     tried()
 
 
@@ -173,31 +173,40 @@ def test_other_libraries(tmp_path: Path, tried: Callable[..., None]) -> None:
     tried(5)
 
 
-@ROWS.row("In the names of layers, classes and weights of a network", "Shown as escapes")
-def test_layers(tmp_path: Path, tried: Callable[..., None]) -> None:
+#: Networks with odd names of a layer, and of a class.
+NETS = f"""
+import torch
+name = {STEERING!r}
+odd = type(name, (torch.nn.Conv2d,), {{}})
+def layer():
+    net = torch.nn.Sequential()
+    net.add_module(name, torch.nn.Conv2d(1, 3, 3))
+    return net
+def kind():
+    return torch.nn.Sequential(odd(1, 3, 3))
+"""
+
+
+@ROWS.row("In the names of layers and classes of a network", "Shown as escapes")
+def test_networks(tmp_path: Path, tried: Callable[..., None]) -> None:
     """In the table of layers, that of a measurement, and as JSON at a terminal."""
-    (tmp_path / "nets.py").write_text(
-        f"import torch\nname = {STEERING!r}\n"
-        "odd = type(name.replace('\\0', ''), (torch.nn.ReLU,), {})\n"
-        "def net():\n"
-        "    net = torch.nn.Sequential()\n"
-        "    net.add_module(name, torch.nn.Conv2d(1, 3, 3))\n"
-        "    net.add_module('b', odd())\n"
-        "    return net\n"
-    )
-    given = ["nets:net", "--preprocess", "unit", "--input-size", "1x16x16"]
-    measure = ["measure", *given, "--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views"]
-    commands = [["layers", *given], ["layers", *given, "--json"], [*measure, "--out", "out"]]
-    code = f"""for command in {commands}:
-    print(f"{{command[-1]}} ended with {{main(command)}}")"""
-    last = [*measure, "--out", "json", "--json"]
-    done, sent = at_a_terminal(last, tmp_path, before=NO_PICTURES, code=code)
-    assert done == 0, sent
+    (tmp_path / "nets.py").write_text(NETS, encoding="utf-8")
+    given = ["--preprocess", "unit", "--input-size", "16x16x1"]
+    measured = ["--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views"]
+    commands = [
+        ["layers", "nets:kind", *given],
+        ["layers", "nets:kind", *given, "--json"],
+        ["layers", "nets:layer", *given],
+    ]
+    code = f"for nth, command in enumerate({commands}): print(nth, 'ended with', main(command))"
+    last = ["measure", "nets:layer", *given, *measured, "--out", "out"]
+    _, sent = at_a_terminal(last, tmp_path, before=NO_PICTURES, code=code)
     assert steering(sent) == set()
-    parts = re.split("^.* ended with 0$", sent, flags=re.MULTILINE)
-    assert len(parts) == 4, sent
-    for part in parts:
-        assert "\\u001b[2J" in part, part
+    assert re.findall("^[0-9] ended with [0-9]$", sent, flags=re.MULTILINE) == [
+        *("0 ended with 0", "1 ended with 0", "2 ended with 2")
+    ], sent
+    for part in re.split("^[0-9] ended with .*$", sent, flags=re.MULTILINE):
+        assert re.search(r"\\(u00|x)1b\[2J", part), part
     tried(4)
 
 

@@ -129,10 +129,16 @@ def test_a_stream_that_is_closed() -> None:
         ("set -o pipefail; {{ sleep 0.2; {}; }} | true", 141, ""),
         ("{} >&-", 0, ""),
         ("{} --no-such 2>/dev/full", 2, ""),
+        (
+            "cd $(mktemp -d) && rmdir $PWD && {}",
+            2,
+            "differentia: the working folder can't be used, as it was removed or moved; change to another "
+            "with cd\n",
+        ),
     ],
 )
 def test_exit_codes(how: str, code: int, said: str) -> None:
-    """The command line tells whether what it printed was read."""
+    """The command line tells whether what it printed was read, and whether it can work where it is."""
     command = f"{sys.executable} -m differentia --help"
     done = subprocess.run(
         ["bash", "-c", how.format(command)], stderr=subprocess.PIPE, text=True, check=False, timeout=60
