@@ -26,7 +26,7 @@ class PrintableStream:
         self.styled: Any = io.StringIO() if stream is None else stream
         self.name = name
         #: Where Rich writes what it has drawn.
-        self.rich_proxied_file = _AsItIs(self)
+        self.rich_proxied_file: Any = _AsItIs(self)
 
     def write(self, text: str) -> int:
         """Write a text; a line may be written anew, as the bar of a download is."""
