@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from helpers.process import MADE, what_changed
 
 import differentia as dif
@@ -37,6 +43,38 @@ os.chdir("/")
         *("threads of torch", "logging", "warnings", "matplotlib", "signals", "hooks", "random", "numpy"),
         *("torch", "flags of torch", "path", "environment", "folder"),
     }
+
+
+#: Prints which environment variables are other than before: after a measurement, and after Keras is imported.
+ENVIRONMENT = """
+import json, os
+before = dict(os.environ)
+def changed():
+    now = dict(os.environ)
+    return {name: now.get(name) for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+import differentia as dif
+dif.measure("digits", {"a": "noise:4", "b": "noise:5"}, n_units=20, draws=1, progress=False)
+measured = changed()
+dif.load_network("keras:MobileNet?weights=none")
+print(json.dumps([measured, changed()]))
+"""
+
+
+@pytest.mark.slow
+def test_what_is_set_in_the_environment_is_documented() -> None:
+    """A measurement sets nothing; Keras's backend is set if nobody has; what others set is named too."""
+    page = (SOURCE.parents[1] / "docs/reference/python.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`([A-Z_]+)`", page))
+    outside = {name: value for name, value in os.environ.items() if name not in documented}
+    for backend, expected in ((None, "torch"), ("jax", None)):
+        given = outside if backend is None else {**outside, "KERAS_BACKEND": backend}
+        run = subprocess.run(
+            [sys.executable, "-c", ENVIRONMENT], env=given, capture_output=True, text=True, check=True
+        )
+        measured, changed = json.loads(run.stdout)
+        assert measured == {}
+        assert changed.get("KERAS_BACKEND") == expected
+        assert set(changed) <= documented
 
 
 def calls_of(name: str, code: str) -> int:

@@ -31,10 +31,19 @@ OURS = re.compile(r"\x1b\[((?!35;5m)[0-9;]*m|\?25[lh]|[12]?K|1A)|\r")
 FAST = ["--n-units", "20", "--draws", "1", "--layers", "input,predictions"]
 
 
-def at_a_terminal(arguments: Sequence[str], folder: Path, *, code: str = "") -> tuple[int, str]:
+#: What is drawn is not looked at here.
+NO_PICTURES = """
+import differentia.cli.measuring
+differentia.cli.measuring.write_views = lambda *_, **__: {}
+"""
+
+
+def at_a_terminal(
+    arguments: Sequence[str], folder: Path, *, before: str = "", code: str = ""
+) -> tuple[int, str]:
     """Run a command with a terminal of its own; return its exit code, and what that was sent."""
     ours, its = pty.openpty()
-    script = f"{code}\nfrom differentia.cli import script\nscript()"
+    script = f"{before}\nfrom differentia.cli import main, script\n{code}\nscript()"
     process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         stdin=its,
@@ -104,10 +113,10 @@ def files_of_images(folder: Path) -> list[list[str]]:
     named.mkdir()
     np.save(named / f"b{STEERING}.npy", np.zeros((2, 8, 8)))
     return [
+        ["status", str(named)],
         ["measure", "digits", "--set", f"a={named}", "--out", "out", *FAST],
         ["measure", "digits", "--set", f"a={named}/b{STEERING}.npy", "--out", "out", *FAST],
-        ["measure", str(named), "--set", "a=noise:4"],
-        ["status", str(named)],
+        ["measure", str(named), "--set", "a=noise:4", "--out", "out"],
         ["report", str(named)],
         ["layers", str(named)],
         ["measure", "digits", "--set", f"{STEERING}=noise:4", "--out", "out", *FAST],
@@ -124,12 +133,12 @@ def test_names_and_options(nth: int, tmp_path: Path, tried: Callable[..., None])
     """In errors of ours and of the parser of options, or where all goes well."""
     _, sent = at_a_terminal(files_of_images(tmp_path)[nth], tmp_path)
     assert steering(sent) == set()
-    assert "differentia" in sent
+    assert re.search(r"\\(u00|x)1b\[2J", sent), sent
     tried()
 
 
 #: Prints, warns, logs and draws as other libraries may, before and while a bar is shown.
-LIBRARY = f"""
+LIBRARY = f"""{NO_PICTURES}
 import logging, sys, warnings
 import differentia.cli.commands as commands
 import differentia.experiment.measure as measure
@@ -156,7 +165,7 @@ measure._measure_recorded = told
 def test_other_libraries(tmp_path: Path, tried: Callable[..., None]) -> None:
     """Whatever is written to Python's streams: what is seen on them is readable."""
     arguments = ["measure", "digits", "--set", "a=noise:4", "--out", "out", *FAST, "--no-views"]
-    code, sent = at_a_terminal(arguments, tmp_path, code=LIBRARY)
+    code, sent = at_a_terminal(arguments, tmp_path, before=LIBRARY)
     assert code == 0, sent
     assert steering(sent) == set()
     for way in ("print ", "stderr", "warning", "log", "ours"):
@@ -164,34 +173,46 @@ def test_other_libraries(tmp_path: Path, tried: Callable[..., None]) -> None:
     tried(5)
 
 
-@ROWS.row("In the names of layers, classes and weights of a network", "Shown as escapes")
-def test_layers(tmp_path: Path, tried: Callable[..., None]) -> None:
+#: Networks with odd names of a layer, and of a class.
+NETS = f"""
+import torch
+name = {STEERING!r}
+odd = type(name, (torch.nn.Conv2d,), {{}})
+def layer():
+    net = torch.nn.Sequential()
+    net.add_module(name, torch.nn.Conv2d(1, 3, 3))
+    return net
+def kind():
+    return torch.nn.Sequential(odd(1, 3, 3))
+"""
+
+
+@ROWS.row("In the names of layers and classes of a network", "Shown as escapes")
+def test_networks(tmp_path: Path, tried: Callable[..., None]) -> None:
     """In the table of layers, that of a measurement, and as JSON at a terminal."""
-    (tmp_path / "nets.py").write_text(
-        f"import torch\nname = {STEERING!r}\n"
-        "odd = type(name.replace('\\0', ''), (torch.nn.ReLU,), {})\n"
-        "def net():\n"
-        "    net = torch.nn.Sequential()\n"
-        "    net.add_module(name, torch.nn.Conv2d(1, 3, 3))\n"
-        "    net.add_module('b', odd())\n"
-        "    return net\n"
-    )
-    given = ["nets:net", "--preprocess", "unit", "--input-size", "1x16x16"]
-    for arguments in (
-        ["layers", *given],
-        ["layers", *given, "--json"],
-        ["measure", *given, "--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views"],
-        ["measure", *given, "--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views", "--json"],
-    ):
-        _, sent = at_a_terminal(arguments, tmp_path)
-        assert steering(sent) == set()
-        assert "\\u001b[2J" in sent, sent
-        tried()
+    (tmp_path / "nets.py").write_text(NETS, encoding="utf-8")
+    given = ["--preprocess", "unit", "--input-size", "16x16x1"]
+    measured = ["--set", "a=noise:4", "--n-units", "5", "--draws", "1", "--no-views"]
+    commands = [
+        ["layers", "nets:kind", *given],
+        ["layers", "nets:kind", *given, "--json"],
+        ["layers", "nets:layer", *given],
+    ]
+    code = f"for nth, command in enumerate({commands}): print(nth, 'ended with', main(command))"
+    last = ["measure", "nets:layer", *given, *measured, "--out", "out"]
+    _, sent = at_a_terminal(last, tmp_path, before=NO_PICTURES, code=code)
+    assert steering(sent) == set()
+    assert re.findall("^[0-9] ended with [0-9]$", sent, flags=re.MULTILINE) == [
+        *("0 ended with 0", "1 ended with 0", "2 ended with 2")
+    ], sent
+    for part in re.split("^[0-9] ended with .*$", sent, flags=re.MULTILINE):
+        assert re.search(r"\\(u00|x)1b\[2J", part), part
+    tried(4)
 
 
 def test_the_search_finds_what_steers(tmp_path: Path) -> None:
     """Each of the characters is found where nothing stands in its way; a terminal sends them on."""
-    code, sent = at_a_terminal(["--version"], tmp_path, code=f"print({STEERING!r}, end='')")
+    code, sent = at_a_terminal(["--version"], tmp_path, before=f"print({STEERING!r}, end='')")
     assert code == 0
     assert steering(sent) == set("\x1b\x07\x9b\u202e\u2066\u2028\x7f\x08")
 

@@ -5,6 +5,7 @@ Nothing heavy is imported before it is needed, so that ``--help`` answers at onc
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ def script() -> NoReturn:
     """Run the command line as this process's own purpose: what Ctrl-C stops ends within two seconds."""
     # Processes that it starts would look for modules in the working folder first.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
+    # Without a home, Matplotlib finds itself a folder for temporary files, and advises to give it another.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     open_closed_streams()
     try:
         stopping.stop_on_signals()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -47,6 +48,7 @@ def _run(given: list[str]) -> int:
         whole_tracebacks.set(True)
     try:
         _require_text(given)
+        _require_folder()
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             warnings.simplefilter("always", DifferentiaWarning)
@@ -83,6 +85,16 @@ def _require_text(given: Sequence[str]) -> None:
             f"{odd!r} is no text in this locale, whose letters are {encoding}; set PYTHONUTF8=1, or "
             "LC_ALL=C.UTF-8, in the environment"
         )
+
+
+def _require_folder() -> None:
+    """Raise an error where the working folder was removed: PyTorch does not start there."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise InputError(
+            "the working folder can't be used, as it was removed or moved; change to another with cd"
+        ) from error
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

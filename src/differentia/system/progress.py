@@ -81,7 +81,7 @@ def _bar(*, forced: bool) -> Iterator[Progress]:
     from rich.file_proxy import FileProxy
 
     # Of a command's stream, what lies below: control characters of the bar's own are no text to be shown.
-    below = sys.stderr.styled if isinstance(sys.stderr, PrintableStream) else None
+    below = sys.stderr.rich_proxied_file if isinstance(sys.stderr, PrintableStream) else None
     console = Console(stderr=True, file=below, force_terminal=forced or None)
     if console.is_jupyter:
         with _line_of_a_notebook() as report:

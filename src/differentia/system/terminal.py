@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 from differentia.errors import StorageError, escaped, printable
@@ -26,13 +26,18 @@ class PrintableStream:
         self.styled: Any = io.StringIO() if stream is None else stream
         self.name = name
         #: Where Rich writes what it has drawn.
-        self.rich_proxied_file = self.styled
+        self.rich_proxied_file: Any = _AsItIs(self)
 
     def write(self, text: str) -> int:
         """Write a text; a line may be written anew, as the bar of a download is."""
         again = text.startswith("\r")
         self.write_as_it_is("\r" * again + printable(text[again:]))
         return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts one after the other."""
+        for line in lines:
+            self.write(line)
 
     def write_as_it_is(self, text: str) -> None:
         """Write a text with its control characters."""
@@ -65,6 +70,20 @@ class PrintableStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.styled, name)
+
+
+class _AsItIs:
+    """Another's stream, to which a text is written with its control characters."""
+
+    def __init__(self, stream: PrintableStream) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write_as_it_is(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class _Messages(PrintableStream):
