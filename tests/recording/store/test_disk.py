@@ -16,10 +16,10 @@ import zarr
 from helpers.stores import COLUMNS, SIZES, add, chunks, fill, opened, promise, values_of
 
 import differentia as dif
-from differentia.system import regular
 from differentia.recording.store.base import Quantity
 from differentia.recording.store.disk import about_recording
 from differentia.recording.store.layouts import Layout
+from differentia.system import regular
 
 
 def test_who_reads_a_store_that_was_started_over_is_told(tmp_path: Path) -> None:
