@@ -6,10 +6,12 @@ import logging
 import re
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from helpers.clusters import forked
 from helpers.documents import DOCS, commands
 from helpers.film_files import film
 
@@ -94,7 +96,8 @@ def test_code_runs(page: Path, folder: Path, capsys: pytest.CaptureFixture[str])
     """Each page's own code, in a folder of images; it prints what the page says."""
     logger = logging.getLogger("differentia")
     try:
-        run_page(page.read_text(encoding="utf-8"), capsys)
+        with forked() if page.stem == "clusters" else nullcontext():
+            run_page(page.read_text(encoding="utf-8"), capsys)
     finally:
         logger.handlers.clear()  # a page may have it print
         logger.setLevel(logging.NOTSET)

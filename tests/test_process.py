@@ -90,7 +90,7 @@ def test_the_allocator_is_left_alone() -> None:
     """Nothing calls mallopt, or loads the C library for it; the search finds each way of writing it."""
     for path in SOURCE.rglob("*.py"):
         code = path.read_text(encoding="utf-8")
-        assert not calls_of("mallopt", code), path
-        assert not calls_of("CDLL", code), path
+        for name in ("mallopt", "CDLL"):
+            assert name not in code or not calls_of(name, code), path
     assert calls_of("mallopt", "library.mallopt(-1, 0)") == 1
     assert calls_of("mallopt", "getattr(library, 'mallopt')(-1, 0)") == 1

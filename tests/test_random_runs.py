@@ -376,7 +376,7 @@ def note(drawn: dict[str, dict[str, int]], case: Case, **more: str) -> None:
 @ROWS.row("Random networks, sets, layers, kinds of units, options", LOOPS)
 def test_measured(soak: bool, tmp_path: Path, counts: dict[str, dict[str, int]], tried: Any) -> None:
     """In memory or in a store, from the pass or from what was recorded."""
-    for random in seeds("measured", 0.4, 3, soak):
+    for random in seeds("measured", 0.4, 1, soak):
         case, responses, refused = draw_case(random, tmp_path / "case")
         truth = Truth(case, responses)
         truth.check_responses()
@@ -405,7 +405,7 @@ def same_bits(one: xr.Dataset, other: xr.Dataset) -> bool:
 @ROWS.row("Files of a store removed at random; more images, more units at the second run", LOOPS)
 def test_resumed(soak: bool, tmp_path: Path, counts: dict[str, dict[str, int]], tried: Any) -> None:
     """The same again is the same to the bit; with more it is as good as a run of its own."""
-    for random in seeds("resumed", 0.2, 2, soak):
+    for random in seeds("resumed", 0.2, 1, soak):
         case, _, _ = draw_case(random, tmp_path / "case")
         store = tmp_path / "case" / "responses.zarr"
         first = case.result(store=store)

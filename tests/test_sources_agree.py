@@ -25,7 +25,7 @@ pytestmark = pytest.mark.real_data
 
 LAYERS = ("conv_pw_3_relu", "conv_pw_12_relu", "predictions")
 #: Photographs of each set.
-N_IMAGES = 6
+N_IMAGES = 4
 
 
 @pytest.fixture(scope="module")

@@ -259,11 +259,11 @@ def test_workers_give_the_value_of_the_definition(
     monkeypatch.setattr(definition, "FEW_RESPONSES", 40)
     monkeypatch.setattr(matrices, "TASK_BYTES", 50 * 4 * 12)
     monkeypatch.setattr(medians, "LEAST_OF_A_TASK", 1)
-    matrix = (RNG.gamma(1.0, 1.0, (101, 12)) + 0.1).astype(np.float32)
+    matrix = (RNG.gamma(1.0, 1.0, (71, 12)) + 0.1).astype(np.float32)
     how: dict[str, Any] = {"normalize": normalize, "metric": metric}
     if normalize == "unit":
         how["scale"] = matrix.std(axis=0, dtype=float)
-    for values in (matrix, matrix * np.float32(1e30), matrix * (np.arange(101) != 70)[:, None]):
+    for values in (matrix, matrix * np.float32(1e30), matrix * (np.arange(71) != 50)[:, None]):
         expected = definition.evaluate(values, **how)
         assert expected.undefined or expected.value > 0
         found = definition.evaluate(Stored(values), **how, workers=Here(20))
@@ -279,14 +279,14 @@ def test_other_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.Monke
     """Real ones, which read what they compare; of sets of one tile and of several, with ties and doubts."""
     monkeypatch.undo()  # they have no smaller tiles
     monkeypatch.setattr(medians, "LEAST_OF_A_TASK", 1)
-    many = RNG.standard_normal((5_000, 8)).astype(np.float32)
-    near = many + np.float32(100) * (np.arange(5_000) % 2)[:, None].astype(np.float32)  # DoubtError
+    many = RNG.standard_normal((3_000, 8)).astype(np.float32)
+    near = many + np.float32(100) * (np.arange(3_000) % 2)[:, None].astype(np.float32)  # DoubtError
     cases = {
         "few": many[:513],
         "many": many,
         "ties": np.round(many),
         "near": near,
-        "equal": many[[0] * 3_000],
+        "equal": many[[0] * 2_100],
     }
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as executor:

@@ -87,7 +87,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("layer", "euclidean", 0),
         ("layer", "euclidean", 10**9),
-        ("unit", "euclidean", 0),
+        pytest.param("unit", "euclidean", 0, marks=pytest.mark.soak),
         ("layer", "cityblock", 400_000),
     ],
 )

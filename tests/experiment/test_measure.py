@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -123,14 +123,19 @@ def test_a_sets_numbers_do_not_depend_on_the_others() -> None:
     )
 
 
+@cache
+def recordings() -> tuple[dif.Responses, dif.Responses]:
+    """Return what is recorded of a pool of units, and of all."""
+    return dif.record(load(), SETS, pool=300, seed=3), dif.record(load(), SETS, units="all")
+
+
 @pytest.mark.parametrize("normalize", ["layer", "response", "unit", "none"])
 def test_stored_responses_give_what_measure_gave(normalize: str) -> None:
     """From recorded responses, and from plain arrays with the same seed."""
     options: dict[str, Any] = {"n_units": (60, 300), "draws": 3, "normalize": normalize}
     measured = dif.measure(load(), SETS, seed=3, **options)["differentiation"]
-    recorded = dif.record(load(), SETS, pool=300, seed=3)
+    recorded, everything = recordings()
     np.testing.assert_array_equal(dif.measure_responses(recorded, **options)["differentiation"], measured)
-    everything = dif.record(load(), SETS, units="all")
     arrays = {
         name: {layer: np.asarray(values)[rows] for layer, values in everything.values.items()}
         for name, rows in everything.sets.items()

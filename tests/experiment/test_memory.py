@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,19 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("kind", ["all", "random"])
 def test_stored_responses_have_the_same_values(kind: str, normalize: str, memory: int) -> None:
     """To the last bit with every budget; and never more than the budget, or a reading, is given."""
+    options, expected = held(kind, normalize)
+    on_disk, _ = stored(responses_from_arrays(ARRAYS, kind=kind), max(memory, 4_000))
+    measured = dif.measure_responses(on_disk, memory=memory, **options)
+    xr.testing.assert_identical(measured, expected)
+
+
+@cache
+def held(kind: str, normalize: str) -> tuple[dict[str, Any], xr.Dataset]:
+    """Return options, and what they give of responses in memory."""
     options: dict[str, Any] = {"normalize": normalize, "draws": 4}
-    responses = responses_from_arrays(ARRAYS, kind=kind)
     if kind == "random":
         options["n_units"] = (10, 40)
-    on_disk, _ = stored(responses, max(memory, 4_000))
-    measured = dif.measure_responses(on_disk, memory=memory, **options)
-    xr.testing.assert_identical(measured, dif.measure_responses(responses, **options))
+    return options, dif.measure_responses(responses_from_arrays(ARRAYS, kind=kind), **options)
 
 
 def test_arrays_are_copied_within_the_budget() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +66,7 @@ def problems_of(context: BrowserContext) -> list[str]:
 
 #: What was browsed in, by how it was made; its page is blank. A page that is opened in it need not read
 #: and compile Plotly as a new process does, which is more than half of its time.
-_FREE: dict[tuple[int, tuple[int, int], str], list[tuple[BrowserContext, list[str]]]] = {}
+_FREE: dict[str, list[tuple[BrowserContext, list[str]]]] = {}
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def browsing(
     browser: Browser, size: tuple[int, int] = DESKTOP, scheme: str = "light", **options: Any
 ) -> Iterator[BrowserContext]:
     """Give a context in which a page may be opened; fail at the end of it unless all was quiet."""
-    free = [] if options else _FREE.setdefault((id(browser), size, scheme), [])
+    free = _FREE.setdefault(repr((browser, size, scheme, options)), [])
     context, problems = free.pop() if free else _new(browser, size, scheme, **options)
     problems.clear()
     try:
@@ -80,11 +82,8 @@ def browsing(
     except BaseException:
         context.close()
         raise
-    if options:
-        context.close()
-    else:
-        _wipe(context, size, scheme)
-        free.append((context, problems))
+    _wipe(context, size, scheme)
+    free.append((context, problems))
     assert not problems, problems
 
 
@@ -116,11 +115,18 @@ def _wipe(context: BrowserContext, size: tuple[int, int], scheme: str) -> None:
         page.emulate_media(media="null", color_scheme="dark" if scheme == "dark" else "light")
 
 
+@functools.cache
+def _place() -> Path:
+    """Return where each file is opened: what a process has compiled goes by its place, too."""
+    return Path(tempfile.mkdtemp()) / "report.html"
+
+
 def opened(context: BrowserContext, path: Path) -> Page:
     """Return the page of a file, once it is drawn."""
     blank = [page for page in context.pages if page.url == "about:blank"]
     page = blank[0] if blank else context.new_page()
-    page.goto(path.as_uri())
+    shutil.copyfile(path, _place())
+    page.goto(_place().as_uri())
     page.wait_for_selector("body[data-ready]", state="attached")
     return page
 

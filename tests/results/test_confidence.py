@@ -202,15 +202,15 @@ def test_limits_go_on_beyond_the_scores_that_are_kept() -> None:
 def test_limits_of_a_mean_over_trials_hold_the_true_one(draw: Callable[..., np.ndarray], n: int) -> None:
     """In 93 to 97 % of samples, give or take; those of a normal distribution miss far more often."""
     rng, held, of_normal = np.random.default_rng(0), 0, 0
-    for _ in range(2000):
+    for _ in range(1000):
         values = draw(rng, n)
         found = confidence_of_mean(values)
         assert found is not None
         low, high = np.exp(limits(found.log_limit, found.freedom, 0.95)) * values.mean()
         held += low <= 1.0 <= high
         of_normal += abs(values.mean() - 1) <= 1.96 * values.std(ddof=1) / np.sqrt(n)
-    assert 0.92 < held / 2000 < 0.98
-    assert of_normal / 2000 < 0.93
+    assert 0.92 < held / 1000 < 0.98
+    assert of_normal / 1000 < 0.93
 
 
 def test_limits_of_normal_trials_are_students_on_a_scale_of_ratios() -> None:

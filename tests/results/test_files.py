@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 from helpers.odd_networks import partly_without_channels, without_channels
 from helpers.results import by_hand, neurons, viewed
+from helpers.tries import bounded
 
 import differentia as dif
 from differentia.cli import main
@@ -126,12 +127,13 @@ def test_a_file_that_is_cut_off(saved: Path, tmp_path: Path, capsys: pytest.Capt
     assert [path.name for path in tmp_path.iterdir()] == ["result.nc"]
 
 
-def test_a_file_with_a_byte_that_changed(saved: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", bounded(3, 1))
+def test_a_file_with_a_byte_that_changed(seed: int, saved: Path, tmp_path: Path) -> None:
     """It is refused, or the byte does not matter: no other result comes back."""
     content, expected = saved.read_bytes(), dif.load_result(saved)
-    choose = random.Random(0)
+    choose = random.Random(seed)
     refused = 0
-    for _ in range(45):
+    for _ in range(15):
         damaged = bytearray(content)
         damaged[choose.randrange(len(content))] ^= 1 << choose.randrange(8)
         (tmp_path / "x.nc").write_bytes(damaged)
@@ -139,7 +141,7 @@ def test_a_file_with_a_byte_that_changed(saved: Path, tmp_path: Path) -> None:
             xr.testing.assert_identical(dif.load_result(tmp_path / "x.nc"), expected)
         except dif.InputError:
             refused += 1
-    assert refused > 10
+    assert refused > 3
 
 
 def test_what_was_changed_after_saving(saved: Path, tmp_path: Path) -> None:

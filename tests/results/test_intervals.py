@@ -188,7 +188,7 @@ def test_every_measure_has_limits(normalize: str, metric: str) -> None:
         arrays = {f"s{at}": {"x": rng.normal(size=(n, 30)) * scales + scales} for at in range(sets)}
         return dif.measure_responses(arrays, normalize=normalize, metric=metric)
 
-    truth = measured(1, 1500)["differentiation"].isel(draw=0).item()
+    truth = measured(1, 800)["differentiation"].isel(draw=0).item()
     result = measured(40, 30)
     value = result["differentiation"].isel(draw=0, n_units=0, layer=0)
     low, high = (

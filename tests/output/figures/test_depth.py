@@ -45,7 +45,7 @@ def test_tokens_that_count() -> None:
     assert dif.plot(every).get_xlabel() == f"{ordered} (mean of patch tokens)"
 
 
-@pytest.mark.parametrize("layers", [2, 30, 90, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("layers", [2, 30, 90, pytest.param(500, marks=pytest.mark.soak)])
 def test_layer_names_do_not_overlap(layers: int) -> None:
     """With many layers the names are thinned; the first and the last are there."""
     ax = dif.plot(neurons(layers))
