@@ -19,7 +19,7 @@ gc.disable()
 array_checks.install("differentia")
 
 # Labels that differ are an error where they would be left out in silence; and equal ones cost half as much.
-xr.set_options(arithmetic_join="exact")
+xr.set_options(arithmetic_join="exact")  # type: ignore[no-untyped-call]
 
 os.environ.setdefault("DIFFERENTIA_TRACEBACKS", "1")
 os.environ.setdefault("KERAS_BACKEND", "torch")
