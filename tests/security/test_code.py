@@ -107,9 +107,9 @@ def refused(capsys: Capture, arguments: Sequence[str], *told: str) -> None:
 
 
 @ROWS.row(
-    "an experiment file whose network is code (`os:system`, `subprocess:Popen`, a module beside the file), "
+    "An experiment file whose network is code (`os:system`, `subprocess:Popen`, a module beside the file), "
     "in a job or a pipe, with any option",
-    "not imported, not run, nothing written; one line shows the name, and says that `--trust-code` runs it",
+    "Not imported, not run, nothing written; one line shows the name, and says that `--trust-code` runs it",
 )
 @pytest.mark.parametrize("spec", bounded(SPECS, every_time=4))
 def test_code_is_not_run(spec: str, place: Path, capsys: Capture, tried: Callable[..., None]) -> None:
@@ -124,8 +124,8 @@ def test_code_is_not_run(spec: str, place: Path, capsys: Capture, tried: Callabl
 
 
 @ROWS.row(
-    "the same with `--trust-code`, and the same name typed as `differentia measure planted:make`",
-    "runs it: the code works, so that the rows above could fail",
+    "The same with `--trust-code`, and the same name typed as `differentia measure planted:make`",
+    "Runs it: the code works, so that the rows above could fail",
 )
 @pytest.mark.usefixtures("no_pictures")
 def test_trusted_code_is_run(place: Path, tried: Callable[..., None]) -> None:
@@ -164,8 +164,8 @@ def at_a_terminal(place: Path, arguments: Sequence[str], typed: str) -> str:
 
 
 @ROWS.row(
-    "the same at a terminal, with escape sequences in the name",
-    "shown with escapes, and run after `yes` only",
+    "The same at a terminal, with escape sequences in the name",
+    "Shown with escapes, and run after `yes` only",
 )
 @pytest.mark.slow
 @pytest.mark.parametrize(("typed", "runs"), bounded([("no\n", False), ("yes\n", True)], every_time=1))
@@ -213,9 +213,9 @@ ELSEWHERE = (
 
 
 @ROWS.row(
-    "an experiment file that names code elsewhere: as preprocessing, classes, a set, a metric, weights, a "
+    "An experiment file that names code elsewhere: as preprocessing, classes, a set, a metric, weights, a "
     "Keras model, responses",
-    "refused, also with `--trust-code`: only the network's name may be of code",
+    "Refused, also with `--trust-code`: only the network's name may be of code",
 )
 def test_nothing_else_is_code(place: Path, capsys: Capture, tried: Callable[..., None]) -> None:
     """Pickles under other names are among it."""
@@ -256,8 +256,8 @@ def arrays() -> list[numpy.ndarray]: Path("ran").touch()
 
 
 @ROWS.row(
-    "code, trusted, that makes something else than a network: a process, a path, a number, text, nothing",
-    "not called where its annotation, or its class, says so; else one line says what came, and what to write",
+    "Code, trusted, that makes something else than a network: a process, a path, a number, text, nothing",
+    "Not called where its annotation, or its class, says so; else one line says what came, and what to write",
 )
 def test_what_makes_no_network(place: Path, capsys: Capture, tried: Callable[..., None]) -> None:
     """With the name typed, and from a file."""
@@ -337,9 +337,9 @@ OF_HUBS = {"torchvision": of_torchvision, "timm": of_timm, "hf": of_hf, "open_cl
 
 
 @ROWS.row(
-    "networks of torchvision, timm, Hugging Face, open_clip whose folder holds code of its own (`auto_map`) "
+    "Networks of torchvision, timm, Hugging Face, open_clip whose folder holds code of its own (`auto_map`) "
     "or pickles, also under the name of safetensors, and options that would allow it (`trust_remote_code`)",
-    "refused in one line; no code of a hub is imported, and no pickle of more than tensors is read",
+    "Refused in one line; no code of a hub is imported, and no pickle of more than tensors is read",
 )
 @pytest.mark.parametrize("hub", list(HUBS))
 def test_hubs_run_nothing(hub: str, place: Path, capsys: Capture, tried: Callable[..., None]) -> None:
@@ -363,7 +363,7 @@ def test_hubs_run_nothing(hub: str, place: Path, capsys: Capture, tried: Callabl
 @ROWS.row(
     "`h5py.py`, `numpy.py`, `torch.py`, `typing.py`, `typer.py` in the working folder, and "
     "`python -m differentia`, also with workers",
-    "not imported; what Python itself imports before, such as `warnings`, it takes from there (`python -P` "
+    "Not imported; what Python itself imports before, such as `warnings`, it takes from there (`python -P` "
     "does not)",
 )
 @pytest.mark.parametrize("given", bounded([["layers"], ["measure"], ["measure", "--workers"]], every_time=1))
@@ -466,9 +466,9 @@ def tree(folder: Path) -> dict[str, int | None]:
 
 
 @ROWS.row(
-    "changed experiment files: other values, keys, types and tables, paths upwards and of devices, NUL and "
+    "Changed experiment files: other values, keys, types and tables, paths upwards and of devices, NUL and "
     "escape sequences, huge numbers, deep nesting, keys that are there twice, a file that is cut off",
-    "one line of what is wrong, without a traceback, or measured as it says; no code run, nothing written "
+    "One line of what is wrong, without a traceback, or measured as it says; no code run, nothing written "
     "but into the folder beside the file",
 )
 @pytest.mark.usefixtures("no_pictures")
@@ -503,9 +503,9 @@ def test_changed_experiments(
 
 
 @ROWS.row(
-    "an experiment file that names another folder to write to: above its own, absolute, or by a link beside "
+    "An experiment file that names another folder to write to: above its own, absolute, or by a link beside "
     "it",
-    "refused: `out =` has to lie beside the file; `--out DIR` names any",
+    "Refused: `out =` has to lie beside the file; `--out DIR` names any",
 )
 @pytest.mark.parametrize("out", ["..", "../other", "{}", "{}/other", "link", "link/below", "~", "~/x"])
 def test_out_lies_beside_the_file(
@@ -521,9 +521,9 @@ def test_out_lies_beside_the_file(
 
 
 @ROWS.row(
-    "a pipe, a device, a socket or a folder in the place of an experiment file, or of a folder's "
+    "A pipe, a device, a socket or a folder in the place of an experiment file, or of a folder's "
     "`experiment.toml`; a file that becomes a pipe while it is asked for",
-    "refused at once: only regular files are opened",
+    "Refused at once: only regular files are opened",
 )
 def test_what_is_no_file(place: Path, capsys: Capture, tried: Callable[..., None]) -> None:
     """Nothing waits for the other end of a pipe."""
@@ -551,9 +551,9 @@ def test_what_is_no_file(place: Path, capsys: Capture, tried: Callable[..., None
 
 
 @ROWS.row(
-    "a pipe, a device, a socket or a folder in the place of an experiment file, or of a folder's "
+    "A pipe, a device, a socket or a folder in the place of an experiment file, or of a folder's "
     "`experiment.toml`; a file that becomes a pipe while it is asked for",
-    "refused at once: only regular files are opened",
+    "Refused at once: only regular files are opened",
 )
 def test_a_file_that_becomes_a_pipe(place: Path, capsys: Capture, tried: Callable[..., None]) -> None:
     """It is exchanged for a pipe and back all the time: read whole, or refused."""

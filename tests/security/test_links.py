@@ -90,7 +90,7 @@ def commands(folder: Path) -> list[list[str]]:
 @ROWS.row(
     "`figures/`, `responses.zarr`, `.in-use` as links in a folder that was sent, to a folder, to nothing, or "
     "to each other, and any command that writes there",
-    "refused in one line that names the link; nothing is written or removed behind it",
+    "Refused in one line that names the link; nothing is written or removed behind it",
 )
 @pytest.mark.parametrize("name", FOLDERS)
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_folders_that_are_links(
 @ROWS.row(
     "`experiment.toml`, `result.nc`, `predictions.csv`, `report.html`, `.made.json` as links in such a "
     "folder",
-    "the link is replaced by the file; what it led to stays as it was",
+    "The link is replaced by the file; what it led to stays as it was",
 )
 @pytest.mark.parametrize("nth", bounded(6, every_time=1))
 def test_files_that_are_links(nth: int, sent: Path, measured: Path, tried: Callable[..., None]) -> None:
@@ -140,8 +140,8 @@ def test_files_that_are_links(nth: int, sent: Path, measured: Path, tried: Calla
 
 
 @ROWS.row(
-    "pictures in `figures/` that are links, to be drawn anew or removed",
-    "the link is replaced, or removed; what it led to stays as it was",
+    "Pictures in `figures/` that are links, to be drawn anew or removed",
+    "The link is replaced, or removed; what it led to stays as it was",
 )
 def test_figures_that_are_links(sent: Path, tried: Callable[..., None]) -> None:
     """Of names of figures, which `--figures none` removes."""
@@ -158,8 +158,8 @@ def test_figures_that_are_links(sent: Path, tried: Callable[..., None]) -> None:
 
 
 @ROWS.row(
-    "links anywhere in a store that was sent: for a folder, a chunk, metadata, a job, a lock",
-    "refused in one line that names the link; nothing is written behind it",
+    "Links anywhere in a store that was sent: for a folder, a chunk, metadata, a job, a lock",
+    "Refused in one line that names the link; nothing is written behind it",
 )
 @pytest.mark.parametrize("share", bounded(10, every_time=1))
 def test_stores_with_links(
@@ -184,8 +184,8 @@ def test_stores_with_links(
 
 
 @ROWS.row(
-    "the folder that you name is a link itself, or lies below one, as on a cluster's scratch disk",
-    "written to: it is yours",
+    "The folder that you name is a link itself, or lies below one, as on a cluster's scratch disk",
+    "Written to: it is yours",
 )
 @pytest.mark.parametrize(
     ("given", "lies"),
@@ -206,8 +206,8 @@ def test_the_users_own_links(given: str, lies: str, tmp_path: Path, tried: Calla
 
 
 @ROWS.row(
-    "a link in the place of a new folder (`noise`, `scramble`, `select`), also one that leads nowhere",
-    "refused: it exists already",
+    "A link in the place of a new folder (`noise`, `scramble`, `select`), also one that leads nowhere",
+    "Refused: it exists already",
 )
 def test_new_folders(tmp_path: Path, capsys: Capture, tried: Callable[..., None]) -> None:
     """Nothing is made where it leads."""
@@ -226,8 +226,8 @@ def test_new_folders(tmp_path: Path, capsys: Capture, tried: Callable[..., None]
 
 
 @ROWS.row(
-    "links laid beforehand under the hidden names that files and folders have until they are whole",
-    "another name is taken; what they lead to stays as it was",
+    "Links laid beforehand under the hidden names that files and folders have until they are whole",
+    "Another name is taken; what they lead to stays as it was",
 )
 def test_hidden_names_that_are_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried: Callable[..., None]
@@ -251,8 +251,8 @@ def test_hidden_names_that_are_taken(
 
 
 @ROWS.row(
-    "names of images that lead upwards or elsewhere (`../../x`, `/etc/x`), to be written as files",
-    "written into the new folder, under a name without folders",
+    "Names of images that lead upwards or elsewhere (`../../x`, `/etc/x`), to be written as files",
+    "Written into the new folder, under a name without folders",
 )
 def test_names_of_images(tmp_path: Path, tried: Callable[..., None]) -> None:
     """As names in a table or an archive may be."""
