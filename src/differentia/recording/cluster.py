@@ -6,6 +6,7 @@ see. Nothing stays on a worker but the network that it has loaded.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import logging
@@ -436,6 +437,7 @@ def scheduler_at(address: str, *, debug: bool = False) -> Iterator[Client]:
     if not debug:
         _silence_dask()
     try:
+        gc.collect()  # an earlier client that is collected while this one begins would wait for it
         with in_turn(), warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionMismatchWarning)  # what matters is looked at by workers
             client = Client(address, timeout=ANSWER)
