@@ -180,7 +180,7 @@ def test_what_has_no_size(chosen: dict[str, list[int]], tmp_path: Path, tried: A
     "where", bounded(["differentiation", "image_weight", "thumbnail", "image_note", ""], 1)
 )
 @ROWS.row(
-    "An attribute of any name and type, of the result or one of its variables",
+    "An attribute of an odd name or type, of the result or one of its variables",
     "One line that names it, or it is kept as it is; no number is rescaled",
 )
 def test_attributes(where: str, tmp_path: Path, tried: Any) -> None:
